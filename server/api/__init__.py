@@ -1,0 +1,1 @@
+"""HTTP and WebSocket routes: each reads its input, calls one part and renders the answer. No state lives here."""

@@ -1,0 +1,185 @@
+"""Settings: flags, then `SURVEILLX_*` environment, then a TOML file, then the defaults below.
+
+The only reader of `os.environ`. Standard library only, so that a camera PC can import it without the server's packages.
+Unknown keys and values that do not fit are errors at start-up which name the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from .errors import ConfigError
+
+PREFIX = "SURVEILLX_"
+SECRETS = ("publish_token", "view_token", "database_url")
+
+
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that can be set. `docs/configuration.md` lists the same, and a test compares the two."""
+
+    host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs tokens")
+    port: int = _setting(8080, "TCP port of pages and signalling; 0 picks a free one")
+    data: Path = _setting(Path("data"), "folder for the database: people, their photos, attendance")
+    insecure: bool = _setting(False, "allow a public address without tokens")
+    publish_token: str = _setting("", "bearer token a publisher must show")
+    view_token: str = _setting("", "bearer token a viewer must show")
+    database_url: str = _setting("", "SQLAlchemy URL; empty is SQLite in the data folder")
+    timezone: str = _setting("", "school's time zone, such as Europe/Berlin; empty is this machine's")
+    cameras: tuple[str, ...] = _setting(("1",), "cameras known before they first publish")
+    log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
+
+    interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")
+    public_address: str = _setting("", "address outside a 1:1 NAT (AWS), offered beside the private one")
+    connect_timeout_s: float = _setting(10.0, "a peer that has not connected by then is closed")
+    first_media_timeout_s: float = _setting(5.0, "a connected publisher that has not sent a picture by then is closed")
+    stale_after_s: float = _setting(2.0, "a camera silent for this long shows 'no signal' and may be taken over")
+    silent_close_s: float = _setting(10.0, "a publisher silent for this long is closed")
+    close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
+    max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
+
+    video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers")
+    viewer_queue_packets: int = _setting(60, "packets kept for a slow viewer before it skips to the next keyframe")
+    keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
+
+    recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")
+    recognition_distance: float = _setting(0.5, "largest embedding distance that is still the same person")
+    recognition_margin: float = _setting(0.04, "how much nearer than the second-best person the best must be")
+    recognition_timeout_s: float = _setting(3.0, "a recognition that takes longer is killed and restarted")
+
+    legacy_url: str = _setting("", "existing Flask app to forward JPEG frames to, such as http://localhost:5000")
+    jpeg_every: int = _setting(2, "the JPEG path carries every n-th frame")
+    jpeg_quality: int = _setting(70, "JPEG quality, 1 to 100")
+
+    def __post_init__(self) -> None:
+        for name in ("port", "recognition_every"):
+            _require(getattr(self, name) >= 0, name, getattr(self, name), "it cannot be negative")
+        for name in ("viewer_queue_packets", "jpeg_every", "max_sessions", "video_bitrate_bps"):
+            _require(getattr(self, name) >= 1, name, getattr(self, name), "it must be at least 1")
+        _require(1 <= self.jpeg_quality <= 100, "jpeg_quality", self.jpeg_quality, "it must be from 1 to 100")
+        levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+        _require(self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}")
+        for address in (*self.interfaces, *filter(None, [self.public_address])):
+            _require(_is_address(address), "interfaces or public_address", address, "it must be an IP address")
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether `host` can be reached from this machine only."""
+        if self.host == "localhost":
+            return True
+        return _is_address(self.host) and ipaddress.ip_address(self.host).is_loopback
+
+    def require_safe_address(self) -> None:
+        """Refuse to open an unprotected server to the network.
+
+        Raises:
+            ConfigError: `host` is not loopback, a token is missing and `insecure` is off.
+        """
+        missing = [PREFIX + name.upper() for name in ("publish_token", "view_token") if not getattr(self, name)]
+        if missing and not self.is_loopback and not self.insecure:
+            raise ConfigError(
+                f"--host {self.host} opens the server to the network, but {' and '.join(missing)} "
+                f"{'is' if len(missing) == 1 else 'are'} not set. Set them (for example to the output of "
+                "`python -c 'import secrets; print(secrets.token_urlsafe())'`), or listen on 127.0.0.1, or pass "
+                "--insecure if everyone on the network may watch and publish."
+            )
+
+    @property
+    def resolved_database_url(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{(self.data / 'surveillx.db').resolve()}"
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+    file: Path | None = None,
+) -> Settings:
+    """Merge flags over environment over file over defaults.
+
+    `flags` maps setting names to values; None values are ignored. `environ` is `os.environ` unless given.
+
+    Raises:
+        ConfigError: an unknown key, a value of the wrong kind, an unreadable file.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        values.update(_from_file(file))
+    values.update(_from_environ(os.environ if environ is None else environ))  # noqa: TID251 - the one reader
+    values.update({name: value for name, value in (flags or {}).items() if value is not None})
+    hints = get_type_hints(Settings)
+    return Settings(**{name: _coerce(name, value, hints[name]) for name, value in values.items()})
+
+
+def _from_file(file: Path) -> dict[str, Any]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"The configuration file {file} cannot be read: {error}") from error
+    for key in content:
+        _require_known(key, key)
+    return content
+
+
+def _from_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for variable, value in environ.items():
+        if not variable.startswith(PREFIX):
+            continue
+        key = variable.removeprefix(PREFIX).lower()
+        if key.removesuffix("_file") in SECRETS and key.endswith("_file"):
+            key = key.removesuffix("_file")
+            try:
+                value = Path(value).read_text(encoding="utf-8").strip()  # noqa: PLW2901 - the file's content stands for it
+            except OSError as error:
+                raise ConfigError(f"{variable} names a file that cannot be read: {error}") from error
+        _require_known(key, variable)
+        values[key] = value
+    return values
+
+
+def _require_known(key: str, shown: str) -> None:
+    names = [each.name for each in fields(Settings)]
+    if key in names:
+        return
+    close = difflib.get_close_matches(key, names, 1)
+    hint = f" Did you mean {close[0]}?" if close else ""
+    raise ConfigError(f"There is no setting {shown}.{hint} docs/configuration.md lists them all.")
+
+
+def _coerce(name: str, value: Any, kind: Any) -> Any:
+    try:
+        if kind is bool and isinstance(value, str):
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[
+                value.lower()
+            ]
+        if kind == tuple[str, ...]:
+            parts = value.split(",") if isinstance(value, str) else value
+            return tuple(str(part).strip() for part in parts if str(part).strip())
+        return kind(value)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"Setting {name} = {value!r} is not a {getattr(kind, '__name__', 'list')}.") from error
+
+
+def _require(condition: bool, name: str, value: Any, why: str) -> None:
+    if not condition:
+        raise ConfigError(f"Setting {name} = {value!r}: {why}.")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,41 @@
+"""Counters and gauges, for Prometheus and for the pages. Every drop on purpose has one here.
+
+Each application makes its own `Metrics`, so that two servers in one process (as in the tests) do not mix.
+"""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+
+class Metrics:
+    """All of one server's numbers. Thread-safe: prometheus_client locks each value."""
+
+    def __init__(self) -> None:
+        registry = self._registry = CollectorRegistry()
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"surveillx_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, *labels: str) -> Gauge:
+            return Gauge(f"surveillx_{name}", text, labels, registry=registry)
+
+        self.frames_received = counter("frames_received", "Pictures decoded from a publisher", "camera")
+        self.frames_recognised = counter("frames_recognised", "Pictures that went through recognition", "camera")
+        self.frames_dropped = counter("frames_dropped", "Pictures replaced by a newer one before use", "camera", "stage")
+        self.frames_encoded = counter("frames_encoded", "Pictures encoded, once for all viewers", "camera")
+        self.keyframes = counter("keyframes", "Keyframes encoded", "camera")
+        self.encodes_active = gauge("encodes_active", "Encoders running now", "camera")
+        self.relay_drops = counter("relay_dropped_packets", "Packets skipped for a slow viewer", "camera")
+        self.jpeg_frames = counter("jpeg_frames", "Pictures encoded for the JPEG path", "camera")
+        self.jpeg_skipped = counter("jpeg_skipped", "JPEG pictures a slow client did not take", "camera")
+        self.sessions = gauge("sessions", "Peer connections open now", "kind")
+        self.offers = counter("offers", "Offers by outcome", "kind", "outcome")
+        self.strange_datagrams = counter("strange_datagrams", "Datagrams from unknown senders, ignored")
+        self.recognition_restarts = counter("recognition_restarts", "Times the recognition process was restarted")
+        self.recognition_seconds = gauge("recognition_seconds", "Duration of the latest recognition")
+        self.attendance_marked = counter("attendance_marked", "Attendance rows written")
+
+    def render(self) -> bytes:
+        """The Prometheus text format."""
+        return generate_latest(self._registry)
