@@ -40,37 +40,25 @@ class Settings:
     cameras: tuple[str, ...] = _setting(("1",), "cameras known before they first publish")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
-    interfaces: tuple[str, ...] = _setting(
-        (), "addresses offered for media; empty is every address of this machine"
-    )
+    interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")
     public_address: str = _setting("", "address outside a 1:1 NAT (AWS), offered beside the private one")
     connect_timeout_s: float = _setting(10.0, "a peer that has not connected by then is closed")
-    first_media_timeout_s: float = _setting(
-        5.0, "a connected publisher that has not sent a picture by then is closed"
-    )
-    stale_after_s: float = _setting(
-        2.0, "a camera silent for this long shows 'no signal' and may be taken over"
-    )
+    first_media_timeout_s: float = _setting(5.0, "a connected publisher that has not sent a picture by then is closed")
+    stale_after_s: float = _setting(2.0, "a camera silent for this long shows 'no signal' and may be taken over")
     silent_close_s: float = _setting(10.0, "a publisher silent for this long is closed")
     close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
 
     video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers")
-    viewer_queue_packets: int = _setting(
-        60, "packets kept for a slow viewer before it skips to the next keyframe"
-    )
-    keyframe_interval_s: float = _setting(
-        0.5, "at most one requested keyframe in this time, for all viewers together"
-    )
+    viewer_queue_packets: int = _setting(60, "packets kept for a slow viewer before it skips to the next keyframe")
+    keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
 
     recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")
     recognition_distance: float = _setting(0.5, "largest embedding distance that is still the same person")
     recognition_margin: float = _setting(0.04, "how much nearer than the second-best person the best must be")
     recognition_timeout_s: float = _setting(3.0, "a recognition that takes longer is killed and restarted")
 
-    legacy_url: str = _setting(
-        "", "existing Flask app to forward JPEG frames to, such as http://localhost:5000"
-    )
+    legacy_url: str = _setting("", "existing Flask app to forward JPEG frames to, such as http://localhost:5000")
     jpeg_every: int = _setting(2, "the JPEG path carries every n-th frame")
     jpeg_quality: int = _setting(70, "JPEG quality, 1 to 100")
 
@@ -81,13 +69,9 @@ class Settings:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "it must be at least 1")
         _require(1 <= self.jpeg_quality <= 100, "jpeg_quality", self.jpeg_quality, "it must be from 1 to 100")
         levels = ("DEBUG", "INFO", "WARNING", "ERROR")
-        _require(
-            self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}"
-        )
+        _require(self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}")
         for address in (*self.interfaces, *filter(None, [self.public_address])):
-            _require(
-                _is_address(address), "interfaces or public_address", address, "it must be an IP address"
-            )
+            _require(_is_address(address), "interfaces or public_address", address, "it must be an IP address")
 
     @property
     def is_loopback(self) -> bool:
@@ -102,9 +86,7 @@ class Settings:
         Raises:
             ConfigError: `host` is not loopback, a token is missing and `insecure` is off.
         """
-        missing = [
-            PREFIX + name.upper() for name in ("publish_token", "view_token") if not getattr(self, name)
-        ]
+        missing = [PREFIX + name.upper() for name in ("publish_token", "view_token") if not getattr(self, name)]
         if missing and not self.is_loopback and not self.insecure:
             raise ConfigError(
                 f"--host {self.host} opens the server to the network, but {' and '.join(missing)} "
@@ -187,9 +169,7 @@ def _coerce(name: str, value: Any, kind: Any) -> Any:
             return tuple(str(part).strip() for part in parts if str(part).strip())
         return kind(value)
     except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"Setting {name} = {value!r} is not a {getattr(kind, '__name__', 'list')}."
-        ) from error
+        raise ConfigError(f"Setting {name} = {value!r} is not a {getattr(kind, '__name__', 'list')}.") from error
 
 
 def _require(condition: bool, name: str, value: Any, why: str) -> None:

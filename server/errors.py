@@ -14,9 +14,7 @@ class SurveillxError(Exception):
     status = 500
     title = "Internal error"
 
-    def __init__(
-        self, detail: str, *, reason: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, detail: str, *, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.reason = reason

@@ -21,9 +21,7 @@ class Metrics:
             return Gauge(f"surveillx_{name}", text, labels, registry=registry)
 
         self.frames_received = counter("frames_received", "Pictures decoded from a publisher", "camera")
-        self.frames_recognised = counter(
-            "frames_recognised", "Pictures that went through recognition", "camera"
-        )
+        self.frames_recognised = counter("frames_recognised", "Pictures that went through recognition", "camera")
         self.frames_dropped = counter(
             "frames_dropped", "Pictures replaced by a newer one before use", "camera", "stage"
         )
@@ -36,9 +34,7 @@ class Metrics:
         self.sessions = gauge("sessions", "Peer connections open now", "kind")
         self.offers = counter("offers", "Offers by outcome", "kind", "outcome")
         self.strange_datagrams = counter("strange_datagrams", "Datagrams from unknown senders, ignored")
-        self.recognition_restarts = counter(
-            "recognition_restarts", "Times the recognition process was restarted"
-        )
+        self.recognition_restarts = counter("recognition_restarts", "Times the recognition process was restarted")
         self.recognition_seconds = gauge("recognition_seconds", "Duration of the latest recognition")
         self.attendance_marked = counter("attendance_marked", "Attendance rows written")
 
