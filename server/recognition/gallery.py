@@ -1,0 +1,97 @@
+"""The gallery: every known face, and whose face a new one is.
+
+Immutable and made of numpy arrays only, so that it can be pickled into the recognition process and shared between
+threads without a lock. A change of people makes a new gallery. Unknown is better than wrong: the nearest person counts
+only within a distance, and only when clearly nearer than the second-best PERSON (two photos of one person do not
+compete with each other).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..events import UNKNOWN
+
+DIMENSIONS = 128
+
+Embedding = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class KnownFace:
+    """One photo's face of an enrolled person. `embedding` has shape (128,), float64."""
+
+    person_id: int
+    name: str
+    embedding: Embedding
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """Whose face it is.
+
+    `person_id` is None and `name` is "Unknown" when nobody is near enough. `distance` is the Euclidean distance to the
+    nearest person, recognised or not, and None in an empty gallery.
+    """
+
+    person_id: int | None
+    name: str
+    distance: float | None
+
+
+class Gallery:
+    """All known faces at one moment."""
+
+    def __init__(self, faces: Sequence[KnownFace], max_distance: float, margin: float) -> None:
+        """Index `faces` by person.
+
+        `max_distance` is the largest distance that still counts; `margin` is how much nearer than the second-best
+        person the best must be.
+
+        Raises:
+            ValueError: an embedding is not 128 finite numbers.
+        """
+        ordered = sorted(faces, key=lambda face: face.person_id)
+        self._max_distance = max_distance
+        self._margin = margin
+        self._embeddings = np.array([as_embedding(face.embedding) for face in ordered]).reshape(-1, DIMENSIONS)
+        ids, first = np.unique([face.person_id for face in ordered], return_index=True)
+        self._first_rows = first
+        self._people = [(int(person_id), ordered[row].name) for person_id, row in zip(ids, first, strict=True)]
+
+    def __len__(self) -> int:
+        """How many people are known."""
+        return len(self._people)
+
+    def match(self, embedding: ArrayLike) -> Match:
+        """Find the person to whom `embedding` (128 numbers) belongs.
+
+        Raises:
+            ValueError: it is not 128 finite numbers.
+        """
+        looked_for = as_embedding(embedding)
+        if not self._people:
+            return Match(None, UNKNOWN, None)
+        distances = np.minimum.reduceat(np.linalg.norm(self._embeddings - looked_for, axis=1), self._first_rows)
+        best = int(np.argmin(distances))
+        distance = float(distances[best])
+        second = float(np.min(np.delete(distances, best), initial=np.inf))
+        if distance > self._max_distance or second - distance < self._margin:
+            return Match(None, UNKNOWN, distance)
+        return Match(*self._people[best], distance)
+
+
+def as_embedding(values: ArrayLike) -> Embedding:
+    """Check that `values` are 128 finite numbers; the result is float64 with shape (128,).
+
+    Raises:
+        ValueError: they are not. One NaN would otherwise make the distance to everybody NaN.
+    """
+    embedding = np.asarray(values, dtype=np.float64)
+    if embedding.shape != (DIMENSIONS,) or not np.isfinite(embedding).all():
+        raise ValueError(f"an embedding is {DIMENSIONS} finite numbers, not an array of shape {embedding.shape}")
+    return embedding

@@ -1,0 +1,86 @@
+"""Whose face it is: the gallery's arithmetic."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from server.recognition.gallery import DIMENSIONS, Embedding, Gallery, KnownFace, Match, as_embedding
+
+
+def at(*coordinates: float) -> Embedding:
+    """A point with these first coordinates and zeros after them."""
+    embedding = np.zeros(DIMENSIONS)
+    embedding[: len(coordinates)] = coordinates
+    return embedding
+
+
+def gallery(*faces: KnownFace, max_distance: float = 0.5, margin: float = 0.04) -> Gallery:
+    return Gallery(faces, max_distance, margin)
+
+
+ANN, BEN = KnownFace(7, "Ann", at(0.0)), KnownFace(3, "Ben", at(1.0))
+
+
+def test_nearest_person_within_the_distance() -> None:
+    assert gallery(ANN, BEN).match(at(0.25)) == Match(7, "Ann", 0.25)
+    assert gallery(ANN, BEN).match(at(0.75)) == Match(3, "Ben", 0.25)
+
+
+def test_too_far_from_everybody_is_unknown() -> None:
+    match = gallery(ANN).match(at(0.0, 0.51))
+    assert (match.person_id, match.name) == (None, "Unknown")
+    assert match.distance == pytest.approx(0.51)
+
+
+@pytest.mark.parametrize(("distance", "known"), [(0.5, True), (0.500001, False)])
+def test_the_distance_itself_still_counts(distance: float, known: bool) -> None:
+    assert (gallery(ANN).match(at(distance)).person_id == 7) is known
+
+
+def test_between_two_people_is_unknown() -> None:
+    assert gallery(ANN, BEN).match(at(0.49)).person_id is None
+    assert gallery(ANN, BEN, margin=0.0).match(at(0.49)).person_id == 7
+
+
+def test_photos_of_one_person_do_not_compete() -> None:
+    again = KnownFace(7, "Ann", at(0.01))
+    assert gallery(again, BEN, ANN).match(at(0.0)) == Match(7, "Ann", 0.0)
+
+
+def test_two_people_with_one_face_are_unknown() -> None:
+    twin = KnownFace(9, "Ann's twin", at(0.0))
+    assert gallery(ANN, twin).match(at(0.0)) == Match(None, "Unknown", 0.0)
+
+
+def test_empty_gallery_knows_nobody() -> None:
+    empty = gallery()
+    assert len(empty) == 0
+    assert empty.match(at(0.0)) == Match(None, "Unknown", None)
+
+
+def test_it_crosses_a_process_border() -> None:
+    copy = pickle.loads(pickle.dumps(gallery(ANN, BEN)))
+    assert len(copy) == 2
+    assert copy.match(at(1.0)) == Match(3, "Ben", 0.0)
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(127), np.zeros((1, DIMENSIONS)), at(float("nan")), at(float("inf"))])
+def test_what_is_no_embedding_is_refused(wrong: Embedding) -> None:
+    with pytest.raises(ValueError, match="128 finite numbers"):
+        as_embedding(wrong)
+    with pytest.raises(ValueError, match="128 finite numbers"):
+        gallery(KnownFace(1, "x", wrong))
+    with pytest.raises(ValueError, match="128 finite numbers"):
+        gallery(ANN).match(wrong)
+
+
+def test_it_needs_numpy_only() -> None:
+    """The recognition process and the server both import it; neither should get dlib or SQLAlchemy through it."""
+    program = "import sys, server.recognition.gallery; print(*{'dlib', 'sqlalchemy', 'cv2'} & set(sys.modules))"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
