@@ -143,6 +143,11 @@ class Database:
         """`sqlite` or `postgresql`."""
         return self._engine.dialect.name
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was asked for: nothing more will be taken."""
+        return self._closed
+
     async def run(self, function: Callable[[Session], T]) -> T:
         """Run `function` in one transaction that may write; when this returns, the result is on the disk.
 
