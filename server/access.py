@@ -1,8 +1,8 @@
 """Who may publish and who may view: two bearer tokens, and the cookie a browser gets for one of them.
 
 Every comparison takes the same time whatever was guessed, and an address that guesses too often has to wait. An empty
-token setting means open to everybody, which `Settings.require_safe_address` allows on loopback only. A token in a URL is
-never looked at: URLs end up in logs.
+token setting means open to everybody, which `Settings.require_safe_address` allows on loopback only. A token in a URL
+is never looked at: URLs end up in logs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 COOKIE = "surveillx_view"
 
@@ -53,13 +54,14 @@ class Access:
 class Guesses:
     """Counts wrong tokens by client address. Holds at most `MAX_ADDRESSES`, forgetting the oldest."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._wrong: OrderedDict[str, tuple[int, float]] = OrderedDict()
 
     def wait_s(self, address: str) -> float:
         """How long `address` has to wait before its next guess is looked at; 0 when it may try now."""
         count, since = self._wrong.get(address, (0, 0.0))
-        left = since + GUESS_WINDOW_S - time.monotonic()
+        left = since + GUESS_WINDOW_S - self._clock()
         if left <= 0:
             self._wrong.pop(address, None)
             return 0.0
@@ -67,7 +69,7 @@ class Guesses:
 
     def add(self, address: str) -> None:
         """Count a wrong guess; the window starts with the first one."""
-        count, since = self._wrong.get(address, (0, time.monotonic()))
+        count, since = self._wrong.get(address, (0, self._clock()))
         self._wrong[address] = (count + 1, since)
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong.popitem(last=False)
