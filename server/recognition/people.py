@@ -190,7 +190,7 @@ def _known_faces(session: Session) -> Faces:
     rows = session.execute(
         select(Person.id, Person.name, FacePhoto.embedding).join(FacePhoto, FacePhoto.student_id == Person.id)
     )
-    return list(_readable(rows.tuples()))
+    return list(_readable(rows))
 
 
 def _readable(rows: Iterable[tuple[int, str, bytes]]) -> Iterable[KnownFace]:
