@@ -1,0 +1,160 @@
+"""The server's end of the recognition process: start it, ask it, notice that it died, kill it.
+
+Used from the event loop, which it never blocks: starting, sending and waiting for the end happen on one thread of its
+own, receiving on another. Both threads end with the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.shared_memory import SharedMemory
+
+import numpy as np
+
+from . import jobs
+from .messages import Done, Failed, Message, Ready, Reply, Request
+from .pictures import Planes
+
+# A killed process is gone in milliseconds; this is for a machine that swaps.
+END_TIMEOUT_S = 5.0
+
+
+class ProcessLost(Exception):
+    """The process is dead, or so late that it must be; the text says which."""
+
+
+class RecognitionProcess:
+    """One spawned process: `start` it, `ask` one request after the other, `stop` it."""
+
+    def __init__(self, first_track_id: int, on_lost: Callable[[], None]) -> None:
+        """`on_lost` is called on the event loop when the process ends, whatever the reason."""
+        self.is_lost = False
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        # Bounded by the protocol: one request is in flight, answered by three messages at most.
+        self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="surveillx-recognition")
+        context = multiprocessing.get_context("spawn")
+        near, self._far_end = context.Pipe()
+        self._connection: Connection[Request, Message] = near
+        arguments = (self._far_end, first_track_id)
+        self._process = context.Process(target=jobs.run, args=arguments, name="surveillx-recognition", daemon=True)
+        self._reader = threading.Thread(target=self._read, name="surveillx-recognition-reader", daemon=True)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's id, once it is started."""
+        return self._process.pid
+
+    async def start(self, timeout_s: float) -> str:
+        """Wait until the models are loaded; returns the detector's name.
+
+        Raises:
+            ProcessLost: it ended, could not load its models, or took longer than `timeout_s`.
+        """
+        async with _deadline(timeout_s):
+            await self._loop.run_in_executor(self._thread, self._process.start)
+            self._far_end.close()
+            self._reader.start()
+            message = await self._received()
+        if isinstance(message, Ready):
+            return message.detector
+        raise ProcessLost(message.why if isinstance(message, Failed) else f"it began with {message!r}")
+
+    async def ask(self, request: Request, timeout_s: float, on_reply: Callable[[Reply], None] | None = None) -> None:
+        """Send a request, hand on its replies as they come, and return when all is done. One request at a time.
+
+        Raises:
+            ProcessLost: it ended, or was not done after `timeout_s`.
+        """
+        async with _deadline(timeout_s):
+            try:
+                # On the other thread: a gallery does not fit into the pipe, and a hung process does not read it.
+                await self._loop.run_in_executor(self._thread, self._connection.send, request)
+            except OSError as error:
+                raise self._loss() from error
+            while not isinstance(message := await self._received(), Done):
+                if isinstance(message, (Ready, Failed)):
+                    raise ProcessLost(f"it answered with {message!r}")
+                if on_reply is not None:
+                    on_reply(message)
+
+    async def stop(self) -> None:
+        """Kill the process and release what belongs to it. It holds nothing that would need saving."""
+        if self._process.pid is not None:
+            self._process.kill()  # from here: the thread may be stuck in sending to it
+        await self._loop.run_in_executor(self._thread, self._end)
+        self._far_end.close()
+        self._connection.close()
+        self._thread.shutdown(wait=False)
+
+    async def _received(self) -> Message:
+        message = await self._inbox.get()
+        if message is None:
+            raise self._loss()
+        return message
+
+    def _loss(self) -> ProcessLost:
+        self._process.join(0)  # for its exit code, if it is there yet
+        code = self._process.exitcode
+        return ProcessLost("it hung up" if code is None else f"it ended with exit code {code}")
+
+    def _end(self) -> None:
+        """On the thread, so after a start that was given up half-way."""
+        if self._process.pid is None:
+            return
+        self._process.kill()
+        self._process.join(END_TIMEOUT_S)
+        if self._reader.ident is not None:
+            self._reader.join(END_TIMEOUT_S)  # its pipe has ended with the process
+
+    def _read(self) -> None:
+        """The reader thread: carries messages to the event loop until the pipe ends."""
+        try:
+            while True:
+                self._loop.call_soon_threadsafe(self._inbox.put_nowait, self._connection.recv())
+        except (EOFError, OSError):
+            self._loop.call_soon_threadsafe(self._lose)
+
+    def _lose(self) -> None:
+        self.is_lost = True
+        self._inbox.put_nowait(None)
+        self._on_lost()
+
+
+class FrameMemory:
+    """The shared memory in which one frame at a time goes to the process. Grows with the frames."""
+
+    def __init__(self) -> None:
+        self._memory: SharedMemory | None = None
+
+    def store(self, planes: Planes) -> str:
+        """Copy a frame in, over the one before; returns the memory's name."""
+        size = planes.data.nbytes
+        if self._memory is None or self._memory.size < size:
+            self.close()
+            self._memory = SharedMemory(create=True, size=size)
+        np.ndarray(size, np.uint8, buffer=self._memory.buf)[:] = planes.data
+        return self._memory.name
+
+    def close(self) -> None:
+        """Give the memory back to the system."""
+        if self._memory is not None:
+            self._memory.close()
+            self._memory.unlink()
+            self._memory = None
+
+
+@asynccontextmanager
+async def _deadline(timeout_s: float) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(timeout_s):
+            yield
+    except TimeoutError as error:
+        raise ProcessLost(f"it did not answer within {timeout_s:g} s") from error
