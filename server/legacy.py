@@ -1,0 +1,225 @@
+"""Socket.IO: the namespace `/stream` for pages that WebRTC cannot reach, and the forwarder to the school's Flask app.
+
+Both speak the messages of the JPEG bridge that this server replaces (`frame` and `detection`), and both are receivers
+of `server.jpeg`, which encodes the pictures and holds back whoever is slow. Runs on the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import urlsplit
+
+import socketio
+
+from .access import COOKIE, Access
+from .config import Settings
+from .events import CameraChanged, Detections, EventBus, Face
+from .jpeg import JpegFeeds, Message, TappedCameras
+from .metrics import Metrics
+
+NAMESPACE = "/stream"
+CONNECT_WITHIN_S = 5.0
+CLOSE_WITHIN_S = 2.0
+FIRST_RETRY_S = 0.25
+LONGEST_RETRY_S = 5.0
+MAX_MESSAGE_BYTES = 64 * 1024
+
+logger = logging.getLogger("surveillx.legacy")
+
+
+class LegacyStream:
+    """The `/stream` namespace. Mount `asgi` at `/socket.io`, then `start`; `close` before the server ends.
+
+    A client may connect with `auth={"camera_id": ...}` (without it, all cameras) and, where it has neither the header
+    nor the cookie, `{"token": ...}`.
+    """
+
+    def __init__(
+        self, settings: Settings, metrics: Metrics, events: EventBus, access: Access, cameras: TappedCameras
+    ) -> None:
+        self._events = events
+        self._access = access
+        self._feeds = JpegFeeds(cameras, metrics, settings.jpeg_every, settings.jpeg_quality)
+        self._forwarder = Forwarder(settings.legacy_url, self._feeds) if settings.legacy_url else None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._clients: dict[str, asyncio.Task[None]] = {}
+        self._closed = False
+        self._server = socketio.AsyncServer(
+            async_mode="asgi", cors_allowed_origins=is_same_origin, max_http_buffer_size=MAX_MESSAGE_BYTES
+        )
+        self._server.on("connect", self._connect, namespace=NAMESPACE)
+        self._server.on("disconnect", self._disconnect, namespace=NAMESPACE)
+        self.asgi = socketio.ASGIApp(self._server, socketio_path="/socket.io")
+
+    async def start(self) -> None:
+        """Follow the events and, where one is set, look for the Flask app."""
+        self._spawn(self._follow_events(), "jpeg-events")
+        if self._forwarder is not None:
+            self._spawn(self._forwarder.run(), "jpeg-forwarder")
+
+    async def close(self) -> None:
+        """Let every client go (pages come back by themselves) and stop every task. Twice is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connection in list(self._server.eio.sockets.values()):
+            # Not `eio.disconnect`: it waits for a client that may never read again. None ends engine.io's writer.
+            await connection.close(wait=False)
+            await connection.queue.put(None)
+        await self._server.shutdown()
+        await self._feeds.close()
+
+    async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
+        wishes = auth if isinstance(auth, dict) else {}
+        if not self._may_view(environ, wishes.get("token")):
+            raise socketio.exceptions.ConnectionRefusedError("Sign-in needed")
+        camera_id = wishes.get("camera_id")
+        serving = self._serve(sid, None if camera_id is None else str(camera_id))
+        self._clients[sid] = self._spawn(serving, f"jpeg-client-{sid}")
+
+    async def _serve(self, sid: str, camera_id: str | None) -> None:
+        async def emit(event: str, message: Message, callback: Callable[..., None] | None) -> None:
+            await self._server.emit(event, message, to=sid, namespace=NAMESPACE, callback=callback)
+
+        connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
+        with self._feeds.receiver(camera_id, emit, connection.queue.empty) as receiver:
+            await receiver.run()
+
+    async def _disconnect(self, sid: str, reason: str) -> None:
+        logger.debug("client %s left: %s", sid, reason)
+        if task := self._clients.pop(sid, None):
+            task.cancel()
+
+    def _may_view(self, environ: Mapping[str, Any], token: object) -> bool:
+        authorization = f"Bearer {token}" if isinstance(token, str) else environ.get("HTTP_AUTHORIZATION")
+        return self._access.may_view(authorization, _view_cookie(environ.get("HTTP_COOKIE", "")))
+
+    async def _follow_events(self) -> None:
+        with self._events.subscribe() as subscription:
+            while True:
+                event = await subscription.next()
+                if isinstance(event, CameraChanged):
+                    self._feeds.refresh()
+                elif isinstance(event, Detections):
+                    await self._feeds.tell(event.camera_id, "detection", detection_message(event, time.time()))
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("%s ended", task.get_name(), exc_info=error)
+
+
+class Forwarder:
+    """Gives the school's Flask app every camera's pictures and detections, as soon and as often as it is there.
+
+    The app may start before or after this server and may be restarted. It acknowledges each `frame` when its handler
+    is done, so that the pictures come no faster than it takes them.
+    """
+
+    def __init__(self, url: str, feeds: JpegFeeds) -> None:
+        self._url = url
+        self._feeds = feeds
+        self._was_connected: bool | None = None
+
+    async def run(self) -> None:
+        """Connect, forward, and connect again, until cancelled."""
+        retry_s = FIRST_RETRY_S
+        while True:
+            try:
+                await self._forward()
+                retry_s = FIRST_RETRY_S
+            except Exception as error:  # whatever that app or the network does, forwarding must come back
+                logger.debug("forwarding broke off", exc_info=True)
+                self._report(False, str(error))
+                retry_s = min(LONGEST_RETRY_S, retry_s * 2)
+            await asyncio.sleep(retry_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+
+    async def _forward(self) -> None:
+        client = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+        gone = asyncio.Event()
+        client.on("disconnect", lambda _: gone.set(), namespace=NAMESPACE)
+        try:
+            await client.connect(self._url, namespaces=[NAMESPACE], wait_timeout=CONNECT_WITHIN_S)
+            self._report(True)
+            await self._send_until(gone, client)
+            self._report(False, "it closed the connection")
+        finally:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_WITHIN_S):
+                    await client.disconnect()
+
+    async def _send_until(self, gone: asyncio.Event, client: socketio.AsyncClient) -> None:
+        async def emit(event: str, message: Message, callback: Callable[..., None] | None) -> None:
+            with suppress(socketio.exceptions.BadNamespaceError):  # the connection just ended; `gone` says so
+                await client.emit(event, message, namespace=NAMESPACE, callback=callback)
+
+        with self._feeds.receiver(None, emit, client.eio.queue.empty) as receiver:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(receiver.run())
+                await gone.wait()
+                sending.cancel()
+
+    def _report(self, connected: bool, why: str = "") -> None:
+        if connected == self._was_connected:
+            return
+        self._was_connected = connected
+        if connected:
+            logger.info("forwarding JPEG pictures to %s", self._url)
+        else:
+            logger.warning("no JPEG pictures to %s (%s); trying again until it is there", self._url, why)
+
+
+def is_same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
+    """Whether a page of this very host asks; programs send no Origin.
+
+    python-socketio's own rule also believes X-Forwarded-Host, which any program may send.
+    """
+    try:
+        return origin is None or urlsplit(origin).netloc == environ.get("HTTP_HOST")
+    except ValueError:
+        return False
+
+
+def detection_message(detections: Detections, timestamp: float) -> Message:
+    """The `detection` event as the school's pages have always had it; `timestamp` in seconds since 1970."""
+    return {
+        "faces": [_legacy_face(face) for face in detections.faces],
+        "activity": "Normal",
+        "alerts": [],
+        "timestamp": f"{timestamp:.3f}",
+    }
+
+
+def _legacy_face(face: Face) -> Message:
+    x, y, width, height = face.box
+    return {
+        "student_id": face.person_id,
+        "student_name": face.name,
+        "confidence": round(face.confidence, 3),
+        "bbox": [round(x), round(y), round(x + width), round(y + height)],
+    }
+
+
+def _view_cookie(header: str) -> str | None:
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None

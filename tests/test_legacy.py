@@ -1,0 +1,420 @@
+"""The JPEG path against real sockets: uvicorn, Socket.IO clients, and a Flask-SocketIO app in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pytest
+import socketio
+import uvicorn
+from av.video.frame import VideoFrame
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from server import jpeg
+from server.access import COOKIE, Access
+from server.camera import FrameTap
+from server.config import Settings
+from server.events import CameraChanged, Detections, EventBus, Face
+from server.jpeg import JpegFeeds, Message, Receiver, encode_jpeg, frame_message
+from server.legacy import NAMESPACE, LegacyStream, is_same_origin
+from server.metrics import Metrics
+
+from .faces import Picture, astronaut
+from .wait import until
+
+ROOT = Path(__file__).parents[1]
+
+
+class ClipCamera:
+    """A camera whose picture is one photograph, a hundred times a second."""
+
+    def __init__(self, camera_id: str, rgb: Picture) -> None:
+        self.id = camera_id
+        self.taps: set[FrameTap] = set()
+        self._frame = as_frame(rgb)
+
+    @contextmanager
+    def _tap(self, every: int) -> Iterator[FrameTap]:
+        tap = FrameTap(every)
+        self.taps.add(tap)
+        try:
+            yield tap
+        finally:
+            self.taps.discard(tap)
+
+    def tap(self, every: int) -> AbstractContextManager[FrameTap]:
+        return self._tap(every)
+
+    async def run(self) -> None:
+        while True:
+            for tap in self.taps:
+                tap.offer(self._frame)
+            await asyncio.sleep(0.01)
+
+
+@dataclass
+class ClipCameras:
+    cameras: list[ClipCamera] = field(default_factory=list)
+
+    def all(self) -> list[ClipCamera]:
+        return list(self.cameras)
+
+
+@dataclass
+class Running:
+    """A served `/stream` and all around it."""
+
+    url: str
+    camera: ClipCamera
+    cameras: ClipCameras
+    events: EventBus
+    metrics: Metrics
+
+    def count(self, name: str, camera_id: str = "1") -> float:
+        return self.metrics._registry.get_sample_value(f"surveillx_{name}_total", {"camera": camera_id}) or 0.0
+
+
+def as_frame(rgb: Picture) -> VideoFrame:
+    return VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
+
+
+@asynccontextmanager
+async def serving(settings: Settings | None = None) -> AsyncIterator[Running]:
+    settings = settings or Settings()
+    camera = ClipCamera("1", astronaut()[:256, :256].copy())
+    cameras, events, metrics = ClipCameras([camera]), EventBus(), Metrics()
+    access = Access(settings.publish_token, settings.view_token)
+    stream = LegacyStream(settings, metrics, events, access, cameras)
+    app = Starlette(routes=[Mount("/socket.io", stream.asgi)])
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))
+    async with asyncio.TaskGroup() as tasks:
+        filming = tasks.create_task(camera.run())
+        served = tasks.create_task(server.serve([listening]))
+        await stream.start()
+        await until(lambda: server.started)
+        try:
+            yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", camera, cameras, events, metrics)
+        finally:
+            await stream.close()
+            await stream.close()
+            server.should_exit = True
+            await served
+            filming.cancel()
+
+
+@asynccontextmanager
+async def client(
+    url: str, auth: dict[str, Any] | None = None, **options: Any
+) -> AsyncIterator[dict[str, list[Message]]]:
+    """A Socket.IO client; the messages it got, by event. Like every python-socketio client it acknowledges each."""
+    received: dict[str, list[Message]] = {"frame": [], "detection": []}
+    program = socketio.AsyncClient(reconnection=False, handle_sigint=False)
+    for event, messages in received.items():
+        program.on(event, messages.append, namespace=NAMESPACE)
+    try:
+        await program.connect(url, namespaces=[NAMESPACE], auth=auth, wait_timeout=5, **options)
+        yield received
+    finally:
+        await program.disconnect()
+
+
+async def test_frame_is_the_message_the_school_knows() -> None:
+    async with serving() as running, client(running.url) as received:
+        await until(lambda: len(received["frame"]) >= 3)
+        message = received["frame"][0]
+        assert set(message) == {"frame", "camera_id", "timestamp"}
+        assert message["camera_id"] == 1
+        assert isinstance(message["timestamp"], str)
+        assert abs(float(message["timestamp"]) - time.time()) < 60
+        picture = Image.open(BytesIO(base64.b64decode(message["frame"], validate=True)))
+        assert (picture.format, picture.size) == ("JPEG", (256, 256))
+
+
+async def test_camera_id_is_a_number_only_when_it_looks_like_one() -> None:
+    ids = [frame_message(each, b"", 0.0)["camera_id"] for each in ("7", "0", "lab", "007", "1.5", "²")]
+    assert ids == [7, 0, "lab", "007", "1.5", "²"]
+
+
+async def test_detection_is_the_message_the_school_knows() -> None:
+    async with serving() as running, client(running.url) as received:
+        await until(lambda: received["frame"])
+        face = Face(4, 12, "Zoë Ødegård", 0.87654, (10.4, 20.0, 30.0, 40.6))
+        running.events.publish(Detections("1", 900, 1280, 720, (face,)))
+        [message] = await until(lambda: received["detection"])
+        assert float(message.pop("timestamp")) > 0
+        assert message == {
+            "faces": [
+                {"student_id": 12, "student_name": "Zoë Ødegård", "confidence": 0.877, "bbox": [10, 20, 40, 61]},
+            ],
+            "activity": "Normal",
+            "alerts": [],
+        }
+
+
+async def test_client_gets_the_camera_it_asks_for_even_one_that_comes_later() -> None:
+    async with (
+        serving() as running,
+        client(running.url, {"camera_id": "lab"}) as lab,
+        client(running.url) as everything,
+    ):
+        await until(lambda: len(everything["frame"]) >= 2)
+        assert lab["frame"] == []
+        late = ClipCamera("lab", astronaut()[:64, :64].copy())
+        filming = asyncio.create_task(late.run())
+        running.cameras.cameras.append(late)
+        running.events.publish(CameraChanged("lab", "online", "2026-01-05T08:00:00+00:00", ""))
+        await until(lambda: len(lab["frame"]) >= 2)
+        await until(lambda: {message["camera_id"] for message in everything["frame"]} == {1, "lab"})
+        assert {message["camera_id"] for message in lab["frame"]} == {"lab"}
+        filming.cancel()
+
+
+async def test_nothing_is_encoded_without_listeners() -> None:
+    async with serving() as running:
+        async with client(running.url, {"camera_id": "2"}):
+            assert running.camera.taps == set()
+        async with client(running.url, {"camera_id": 1}) as received:
+            await until(lambda: received["frame"])
+        await until(lambda: running.camera.taps == set())
+        assert running.count("jpeg_frames") > 0
+
+
+async def test_two_clients_share_one_encode() -> None:
+    async with serving() as running, client(running.url) as one, client(running.url) as other:
+        await until(lambda: len(one["frame"]) >= 3 and len(other["frame"]) >= 3)
+        assert len(running.camera.taps) == 1
+
+
+@pytest.mark.parametrize(
+    ("auth", "headers", "admitted"),
+    [
+        (None, {}, False),
+        ({"token": "wrong"}, {}, False),
+        ({"token": 7}, {}, False),
+        (None, {"Authorization": "Bearer wrong"}, False),
+        (None, {"Cookie": f"{COOKIE}=view"}, False),
+        ({"token": "view"}, {}, True),
+        (None, {"Authorization": "Bearer view"}, True),
+        (None, {"Cookie": f"a=b; {COOKIE}={Access('', 'view').view_cookie()}"}, True),
+    ],
+)
+async def test_only_those_who_may_view_are_admitted(
+    auth: dict[str, Any] | None, headers: dict[str, str], admitted: bool
+) -> None:
+    async with serving(Settings(view_token="view")) as running:
+        if admitted:
+            async with client(running.url, auth, headers=headers) as received:
+                await until(lambda: received["frame"])
+        else:
+            with pytest.raises(socketio.exceptions.ConnectionError):
+                async with client(running.url, auth, headers=headers):
+                    pass
+            assert running.camera.taps == set()
+
+
+async def test_pages_of_other_hosts_are_refused() -> None:
+    async with serving() as running:
+        address = f"{running.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+        async with connect(address, origin=running.url):  # type: ignore[arg-type]
+            pass
+        forged = {"X-Forwarded-Host": "evil.example", "Origin": "http://evil.example"}
+        with pytest.raises(InvalidStatus):
+            await connect(address, additional_headers=forged)
+
+
+def test_an_origin_that_is_no_address_is_foreign() -> None:
+    assert not is_same_origin("http://[", {"HTTP_HOST": "school"})
+    assert not is_same_origin("null", {"HTTP_HOST": "school"})
+    assert is_same_origin("https://school:8080", {"HTTP_HOST": "school:8080"})
+
+
+async def _next_frame(websocket: ClientConnection) -> tuple[str, Message]:
+    """Reads on to the next `frame`; its acknowledgement number ("" without) and message."""
+    while True:
+        text = str(await websocket.recv())
+        if text == "2":
+            await websocket.send("3")
+        if text.startswith("42/stream,"):
+            number, bracket, rest = text.removeprefix("42/stream,").partition("[")
+            event, message = json.loads(bracket + rest)
+            if event == "frame":
+                return number, message
+
+
+async def test_next_frame_waits_for_the_acknowledgement_and_is_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "ACKNOWLEDGE_WITHIN_S", 3600.0)
+    async with serving() as running:
+        address = f"{running.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket"
+        async with connect(address) as websocket:
+            await websocket.recv()
+            await websocket.send("40/stream,")
+            number, first = await _next_frame(websocket)
+            waiting = asyncio.create_task(_next_frame(websocket))
+            seen = running.count("jpeg_frames")
+            await until(lambda: running.count("jpeg_frames") >= seen + 10)
+            assert not waiting.done()
+            acknowledged_at = time.time()
+            await websocket.send(f"43/stream,{number}[]")
+            _, second = await waiting
+            assert running.count("jpeg_skipped") >= 9
+            assert float(second["timestamp"]) > float(first["timestamp"])
+            assert float(second["timestamp"]) > acknowledged_at - 1.0
+
+
+async def test_receiver_that_never_acknowledges_is_given_no_more_than_its_connection_takes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jpeg, "ACKNOWLEDGE_WITHIN_S", 0.01)
+    monkeypatch.setattr(jpeg, "DRAIN_POLL_S", 0.001)
+    sent: list[tuple[Message, bool]] = []
+    drained = True
+
+    async def emit(event: str, message: Message, callback: object) -> None:
+        sent.append((message, callback is not None))
+
+    camera = ClipCamera("1", astronaut()[:32, :32].copy())
+    feeds = JpegFeeds(ClipCameras([camera]), metrics := Metrics(), every=1, quality=70)
+    with feeds.receiver(None, emit, lambda: drained) as receiver:
+        async with asyncio.TaskGroup() as tasks:
+            running = [tasks.create_task(receiver.run()), tasks.create_task(camera.run())]
+            await until(lambda: len(sent) >= 3)
+            drained = False
+            before = len(sent)
+            await receiver.tell("detection", {})
+            encoded = _encoded(metrics)
+            await until(lambda: _encoded(metrics) >= encoded + 20)
+            assert len(sent) <= before + 1
+            drained = True
+            await until(lambda: len(sent) >= before + 2)
+            for task in running:
+                task.cancel()
+    await feeds.close()
+    asked = [with_callback for _, with_callback in sent]
+    assert asked == [True] + [False] * (len(sent) - 1)
+
+
+def _encoded(metrics: Metrics) -> float:
+    return metrics._registry.get_sample_value("surveillx_jpeg_frames_total", {"camera": "1"}) or 0.0
+
+
+async def test_feed_that_fails_begins_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "RETRY_FEED_S", 0.01)
+    failures = iter([True, True])
+
+    def encode(frame: VideoFrame, quality: int) -> bytes:
+        if next(failures, False):
+            raise ValueError("no picture")
+        return encode_jpeg(frame, quality)
+
+    monkeypatch.setattr(jpeg, "encode_jpeg", encode)
+    async with serving() as running, client(running.url) as received:
+        await until(lambda: received["frame"])
+
+
+def test_skipped_pictures_are_counted_across_a_feed_that_starts_anew() -> None:
+    skipped: list[int] = []
+    receiver = Receiver(None, None, None, lambda _, pictures: skipped.append(pictures))  # type: ignore[arg-type]
+    for number in (5, 6, 9, 1, 4):
+        receiver._count("1", number)
+    assert skipped == [2, 2]
+
+
+@pytest.mark.parametrize(("width", "height"), [(512, 512), (320, 180), (270, 478), (511, 509), (2, 2)])
+def test_jpeg_shows_the_picture(width: int, height: int) -> None:
+    rgb = np.ascontiguousarray(astronaut()[:height, :width])
+    seen = np.asarray(Image.open(BytesIO(encode_jpeg(as_frame(rgb), 90))).convert("RGB"), dtype=np.int16)
+    assert seen.shape == (height & ~1, width & ~1, 3)
+    assert np.abs(seen - rgb[: seen.shape[0], : seen.shape[1]]).mean() < 8
+
+
+def test_lower_quality_is_smaller() -> None:
+    frame = as_frame(astronaut())
+    assert len(encode_jpeg(frame, 40)) < len(encode_jpeg(frame, 70)) < len(encode_jpeg(frame, 95))
+
+
+@contextmanager
+def flask_app(port: int) -> Iterator[str]:
+    """The school's app in a process of its own."""
+    command = [sys.executable, "-m", "tests.legacy_app", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def frames_at(url: str) -> int:
+    """How many frames the app has got; 0 while it is not there."""
+    try:
+        return int(httpx.get(f"{url}/counts").json().get("frame", 0))
+    except httpx.TransportError:
+        return 0
+
+
+async def test_forwarder_finds_the_app_whichever_starts_first_and_after_a_restart() -> None:
+    port = free_port()
+    async with serving(Settings(legacy_url=f"http://127.0.0.1:{port}")) as running:
+        assert running.camera.taps == set()
+        with flask_app(port) as url:
+            await until(lambda: frames_at(url), 20)
+        await until(lambda: running.camera.taps == set(), 20)
+        with flask_app(port) as url:
+            await until(lambda: frames_at(url), 20)
+
+
+async def test_forwarder_sends_to_an_app_that_was_there_before_what_its_pages_expect() -> None:
+    port = free_port()
+    with flask_app(port) as url:
+        await until(lambda: is_up(port), 20)
+        async with serving(Settings(legacy_url=url)) as running, client(url) as page:
+            await until(lambda: len(page["frame"]) >= 5, 20)
+            assert set(page["frame"][0]) == {"frame", "camera_id", "timestamp"}
+            running.events.publish(Detections("1", 900, 1280, 720, ()))
+            [message] = await until(lambda: page["detection"])
+            assert message["faces"] == []
+
+
+def is_up(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+async def test_app_that_hangs_gets_one_frame_at_a_time_and_delays_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "ACKNOWLEDGE_WITHIN_S", 3600.0)
+    port = free_port()
+    async with serving(Settings(legacy_url=f"http://127.0.0.1:{port}")) as running:
+        with flask_app(port) as url:
+            await until(lambda: frames_at(url), 20)
+            async with client(running.url) as ours:
+                await asyncio.to_thread(httpx.post, f"{url}/hold")
+                await until(lambda: ours["frame"])
+                held = frames_at(url)
+                seen = len(ours["frame"])
+                await until(lambda: len(ours["frame"]) >= seen + 10)
+                assert frames_at(url) <= held + 1
+                await asyncio.to_thread(httpx.post, f"{url}/release")
+                await until(lambda: frames_at(url) > held + 3)
