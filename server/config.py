@@ -95,6 +95,10 @@ class Settings:
                 "--insecure if everyone on the network may watch and publish."
             )
 
+    def publisher_environment(self) -> dict[str, str]:
+        """The environment for a publisher process of ours: this one's, with the token in force."""
+        return {**os.environ, PREFIX + "PUBLISH_TOKEN": self.publish_token}  # noqa: TID251 - the one reader
+
     @property
     def resolved_database_url(self) -> str:
         """The SQLAlchemy URL in force."""

@@ -1,0 +1,45 @@
+"""What the routes work with: every part of the running server, put into the application's state at start-up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.requests import HTTPConnection
+
+from ..access import Access
+from ..attendance import AttendanceStore
+from ..camera import Cameras
+from ..config import Settings
+from ..database import Database
+from ..events import EventBus
+from ..metrics import Metrics
+from ..recognition.people import PeopleStore
+from ..recognition.worker import RecognitionWorker
+from ..sessions import SessionRegistry
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of one server."""
+
+    settings: Settings
+    metrics: Metrics
+    events: EventBus
+    access: Access
+    database: Database
+    people: PeopleStore
+    attendance: AttendanceStore
+    recognition: RecognitionWorker
+    cameras: Cameras
+    sessions: SessionRegistry
+
+
+def parts(connection: HTTPConnection) -> Parts:
+    """The parts of the server that `connection` came to."""
+    found: Parts = connection.app.state.parts
+    return found
+
+
+PartsDep = Annotated[Parts, Depends(parts)]

@@ -1,0 +1,52 @@
+"""`/webrtc/*`: offers in, answers out, sessions deleted."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from .auth import require_either, require_publish, require_view
+from .parts import PartsDep
+
+router = APIRouter(prefix="/webrtc", tags=["signalling"])
+
+
+class Offer(BaseModel):
+    """A WebRTC offer; the answer comes with all of the server's candidates, so nothing is trickled."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    sdp: str
+    type: Literal["offer"]
+    camera_id: Annotated[str | int, Field(union_mode="left_to_right")] = "1"
+
+
+class Answer(BaseModel):
+    """The answer, and the session it belongs to."""
+
+    sdp: str
+    type: Literal["answer"] = "answer"
+    session_id: str
+
+
+@router.post("/streamer", dependencies=[Depends(require_publish)])
+async def publish(offer: Offer, parts: PartsDep) -> Answer:
+    """A camera PC offers its picture."""
+    session_id, sdp = await parts.sessions.publish(str(offer.camera_id), offer.sdp)
+    return Answer(sdp=sdp, session_id=session_id)
+
+
+@router.post("/viewer", dependencies=[Depends(require_view)])
+async def view(offer: Offer, parts: PartsDep) -> Answer:
+    """A browser asks for a camera's picture."""
+    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp)
+    return Answer(sdp=sdp, session_id=session_id)
+
+
+@router.delete("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either)])
+async def close(session_id: str, parts: PartsDep) -> Response:
+    """A publisher or viewer goes; all its session held is free when the answer comes."""
+    await parts.sessions.close(session_id)
+    return Response(status_code=204)

@@ -1,0 +1,41 @@
+"""`/healthz`, `/readyz`, `/metrics` and `/api/cameras`: how the server is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Response
+
+from ..errors import Unavailable
+from .auth import require_view
+from .parts import PartsDep
+
+router = APIRouter(tags=["status"])
+
+
+@router.get("/healthz")
+async def health() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz")
+async def ready(parts: PartsDep) -> dict[str, str]:
+    """The database answers too; recognition's state is told, but the video does not wait for it."""
+    try:
+        await parts.people.revision()
+    except Exception as error:  # whatever ails the database, the answer is the same
+        raise Unavailable("The database does not answer.", headers={"Retry-After": "5"}) from error
+    return {"status": "ready", "recognition": parts.recognition.state}
+
+
+@router.get("/metrics", dependencies=[Depends(require_view)])
+async def metrics(parts: PartsDep) -> Response:
+    """Counters and gauges in the Prometheus text format."""
+    return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/api/cameras", dependencies=[Depends(require_view)])
+async def cameras(parts: PartsDep) -> list[dict[str, Any]]:
+    """Every camera the server knows."""
+    return [camera.status() for camera in parts.cameras.all()]

@@ -1,0 +1,122 @@
+"""Wires every part of the server together; one lifespan starts them in order and ends them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+
+from . import __version__, rtc_compat
+from .access import Access
+from .api import attendance as attendance_routes
+from .api import auth, events, pages, people, problems, signalling, status
+from .api.parts import Parts
+from .attendance import AttendanceStore
+from .camera import Cameras
+from .config import Settings
+from .database import Database
+from .events import Detections, EventBus
+from .legacy import LegacyStream
+from .metrics import Metrics
+from .recognition.people import PeopleStore
+from .recognition.worker import RecognitionWorker
+from .rollcall import RollCall, follow_gallery
+from .sessions import SessionRegistry
+
+logger = logging.getLogger("surveillx.app")
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the server.
+
+    Raises:
+        ConfigError: a setting cannot be put into force, such as a database that cannot be opened.
+    """
+    parts, rollcall = _make_parts(settings)
+    legacy = LegacyStream(settings, parts.metrics, parts.events, parts.access, parts.cameras)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await _start(stack, parts, rollcall, legacy)
+            yield
+
+    app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.parts = parts
+    problems.install(app)
+    for module in (signalling, status, people, attendance_routes, events, auth, pages):
+        app.include_router(module.router)
+    pages.mount_static(app)
+    app.mount("/socket.io", legacy.asgi)
+    return app
+
+
+def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
+    metrics, bus = Metrics(), EventBus()
+    database = Database(settings.resolved_database_url)
+    attendance = AttendanceStore(database, settings.timezone)
+
+    def show(detections: Detections) -> None:
+        camera = cameras.find(detections.camera_id)
+        if camera is not None:
+            camera.show(detections)
+
+    rollcall = RollCall(attendance, bus, metrics, show)
+    recognition = RecognitionWorker(settings, metrics, rollcall.take)
+    cameras = Cameras(settings, metrics, bus, recognition)
+    parts = Parts(
+        settings=settings,
+        metrics=metrics,
+        events=bus,
+        access=Access(settings.publish_token, settings.view_token),
+        database=database,
+        people=PeopleStore(database),
+        attendance=attendance,
+        recognition=recognition,
+        cameras=cameras,
+        sessions=SessionRegistry(cameras, settings, metrics),
+    )
+    return parts, rollcall
+
+
+async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy: LegacyStream) -> None:
+    """Start everything; each line's undoing goes onto the stack at once."""
+    rtc_compat.warn_if_untested()
+    stack.push_async_callback(parts.database.aclose)
+    stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.metrics.strange_datagrams.inc))
+    stack.push_async_callback(parts.recognition.close)
+    if parts.settings.recognition_every:
+        await parts.recognition.start()
+        await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")
+    await _background(stack, rollcall.run(), "rollcall")
+    await _running(stack, parts.cameras.run, "cameras")
+    await _running(stack, parts.sessions.run, "sessions")
+    stack.push_async_callback(legacy.close)
+    await legacy.start()
+
+
+async def _running(stack: AsyncExitStack, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]], name: str) -> None:
+    ready = asyncio.Event()
+    await _background(stack, run(ready), name)
+    await ready.wait()
+
+
+async def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None], name: str) -> None:
+    """Run `work` until the stack unwinds; then cancel it and wait for its end."""
+    task = asyncio.create_task(work, name=f"surveillx-{name}")
+    task.add_done_callback(_report)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(end)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        logger.critical("%s stopped by an error; restart the server", task.get_name(), exc_info=error)

@@ -1,0 +1,359 @@
+"""One camera: joins its stages, and knows whether it is online.
+
+A publisher's frames land in a newest-frame slot, never in a queue. From there every n-th goes to recognition, and, if
+anyone is watching, each is annotated, encoded once and given to the relay; the JPEG path taps the annotated frames.
+Everything runs on the event loop's thread except drawing and encoding, which share the camera's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from av.video.frame import VideoFrame
+
+from .annotate import AnnotatedTrack, Overlays
+from .config import Settings
+from .encode import CLOCK_RATE, TIME_BASE, SharedEncoder
+from .errors import BadRequest, Conflict, NotFound, Unavailable
+from .events import CameraChanged, CameraState, Detections, EventBus
+from .metrics import Metrics
+from .recognition.worker import RecognitionWorker
+from .relay import Relay
+from .slate import DEFAULT_SIZE, slate
+
+logger = logging.getLogger("surveillx.camera")
+
+SLATE_INTERVAL_S = 0.2
+RATE_WINDOW_FRAMES = 60
+MAX_CAMERAS = 64
+
+
+class FrameTap:
+    """The newest annotated frame for a side branch that may be slow; frames it does not take are passed over."""
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._count = 0
+        self._frame: VideoFrame | None = None
+        self._ready = asyncio.Event()
+
+    def offer(self, frame: VideoFrame) -> None:
+        """Show a frame; every n-th is kept until a newer one comes."""
+        if self._count % self._every == 0:
+            self._frame = frame
+            self._ready.set()
+        self._count += 1
+
+    async def next(self) -> VideoFrame:
+        """The newest frame not yet taken (yuv420p); it is shared and must not be changed."""
+        while self._frame is None:
+            self._ready.clear()
+            await self._ready.wait()
+        frame, self._frame = self._frame, None
+        return frame
+
+
+class Camera:
+    """One camera and all that hangs on it. `run` must be running for anyone to see anything."""
+
+    def __init__(
+        self, camera_id: str, settings: Settings, metrics: Metrics, events: EventBus, recognition: RecognitionWorker
+    ) -> None:
+        self.id = camera_id
+        self.state: CameraState = "offline"
+        self.since = datetime.now(UTC)
+        self.relay = Relay(
+            queue_packets=settings.viewer_queue_packets,
+            keyframe_interval_s=settings.keyframe_interval_s,
+            on_first=self._wake,
+            on_dropped=metrics.relay_drops.labels(camera_id).inc,
+        )
+        self._settings = settings
+        self._metrics = metrics
+        self._events = events
+        self._recognition = recognition
+        self._executor = ThreadPoolExecutor(1, f"surveillx-camera-{camera_id}")
+        self._overlays = Overlays()
+        self._annotated = AnnotatedTrack(self._next_frame, self._overlays, self._executor)
+        encodes = metrics.encodes_active.labels(camera_id)
+        self._encoder = SharedEncoder(settings.video_bitrate_bps, lambda active: encodes.set(float(active)))
+        self._taps: set[FrameTap] = set()
+        self._wanted = asyncio.Event()
+        self._slot: VideoFrame | None = None
+        self._arrived = asyncio.Event()
+        self._publisher: object | None = None
+        self._claimed_at = 0.0
+        self._last_frame_at = 0.0
+        self._last_pts = self._shown_pts = -1
+        self._epoch = time.monotonic()
+        self._size = DEFAULT_SIZE
+        self._seen = False
+        self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
+        self._received = self._recognised = self._dropped = 0
+        self._zone = ZoneInfo(settings.timezone) if settings.timezone else None
+
+    # --- the publisher's side ---
+
+    def claim(self, publisher: object) -> object | None:
+        """Make `publisher` the one whose frames count; returns the silent one it replaces, for the caller to close.
+
+        Raises:
+            Conflict: another publisher is sending.
+        """
+        previous = self._publisher
+        if previous is not None:
+            silent_s = time.monotonic() - max(self._claimed_at, self._last_frame_at)
+            if silent_s < self._settings.stale_after_s:
+                raise Conflict(
+                    f"Camera {self.id} already has a publisher, and it sent a picture {silent_s:.1f} s ago. "
+                    "Stop that one, or publish under another camera id.",
+                    reason="camera_busy",
+                    headers={"Retry-After": "2"},
+                )
+            logger.info("camera %s: a new publisher takes over from one silent for %.1f s", self.id, silent_s)
+        self._publisher = publisher
+        self._claimed_at = time.monotonic()
+        return previous
+
+    def release(self, publisher: object, reason: str) -> None:
+        """`publisher` is gone. Harmless when it is no longer the one that counts."""
+        if self._publisher is publisher:
+            self._publisher = None
+            self._change("offline", reason)
+
+    def offer(self, publisher: object, frame: VideoFrame) -> None:
+        """Take the newest decoded frame; never blocks. A frame of a publisher that has been replaced is ignored."""
+        if self._publisher is not publisher:
+            return
+        self._last_frame_at = time.monotonic()
+        self._arrivals.append(self._last_frame_at)
+        self._stamp(frame)
+        self._received += 1
+        self._metrics.frames_received.labels(self.id).inc()
+        self._size = (frame.width, frame.height)
+        if self.state != "online":
+            self._change("online", "")
+        every = self._settings.recognition_every
+        if every and self._received % every == 0:
+            self._recognition.submit(self.id, frame.pts or 0, frame)
+        if self._slot is not None and self._wanted.is_set():
+            self._dropped += 1
+            self._metrics.frames_dropped.labels(self.id, "encode").inc()
+        self._slot = frame
+        self._arrived.set()
+
+    def show(self, detections: Detections) -> None:
+        """Draw these boxes from now on."""
+        self._recognised += detections.pts != self._shown_pts  # a second result only adds names to the first
+        self._shown_pts = detections.pts
+        self._overlays.update(detections)
+
+    # --- the viewers' side ---
+
+    @contextmanager
+    def tap(self, every: int) -> Iterator[FrameTap]:
+        """Every `every`-th annotated frame, for the duration of the `with` block."""
+        tap = FrameTap(every)
+        self._taps.add(tap)
+        self._wake()
+        try:
+            yield tap
+        finally:
+            self._taps.discard(tap)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the newest picture."""
+        return self._size
+
+    def status(self) -> dict[str, object]:
+        """What `GET /api/cameras` says of this camera."""
+        width, height = self._size
+        return {
+            "id": self.id,
+            "online": self.state == "online",
+            "state": self.state,
+            "since": self.since.isoformat(timespec="seconds"),
+            "width": width,
+            "height": height,
+            "fps": self._frames_per_second(),
+            "viewers": self.relay.viewers,
+            "recognition": self._recognition.state if self._settings.recognition_every else "off",
+            "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
+        }
+
+    # --- the stages ---
+
+    async def run(self) -> None:
+        """Watch the publisher and serve the viewers, until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._watch(), name=f"surveillx-watch-{self.id}")
+                tasks.create_task(self._serve(), name=f"surveillx-serve-{self.id}")
+        finally:
+            self._executor.shutdown(wait=True)
+            self._encoder.close()
+
+    async def _watch(self) -> None:
+        """Notice silence."""
+        stale_after_s = self._settings.stale_after_s
+        while True:
+            silent_s = time.monotonic() - self._last_frame_at
+            if self.state == "online" and silent_s >= stale_after_s:
+                self._change("stale", f"no picture for {stale_after_s:g} s, though its publisher is connected")
+            await asyncio.sleep(min(stale_after_s, max(0.05, stale_after_s - silent_s)))
+
+    async def _serve(self) -> None:
+        """Annotate, encode and hand on, while somebody wants it."""
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self.relay.viewers and self._encoder.active:
+                await loop.run_in_executor(self._executor, self._encoder.close)
+            if not self.relay.viewers and not self._taps:
+                self._wanted.clear()
+                await self._wanted.wait()
+            try:
+                await self._serve_frame(loop)
+            except Exception:  # one bad frame, whatever is wrong with it, must not end the camera for its viewers
+                logger.exception("camera %s: a frame could not be annotated or encoded", self.id)
+                self._metrics.frames_dropped.labels(self.id, "failed").inc()
+                await asyncio.sleep(SLATE_INTERVAL_S)
+
+    async def _serve_frame(self, loop: asyncio.AbstractEventLoop) -> None:
+        frame = await self._annotated.recv()
+        for tap in self._taps:
+            tap.offer(frame)
+        if not self.relay.viewers:
+            return
+        force = self.relay.keyframes.due()
+        packets = await loop.run_in_executor(self._executor, self._encoder.encode, frame, force)
+        self._metrics.frames_encoded.labels(self.id).inc(len(packets))
+        for packet in packets:
+            if packet.is_keyframe:
+                self._metrics.keyframes.labels(self.id).inc()
+            self.relay.publish(packet)
+
+    async def _next_frame(self) -> VideoFrame:
+        """The newest frame, or the slate when none comes."""
+        while self._slot is None:
+            self._arrived.clear()
+            patience_s = self._settings.stale_after_s if self.state == "online" else SLATE_INTERVAL_S
+            try:
+                async with asyncio.timeout(patience_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                if self.state != "online":
+                    return self._slate()
+        frame, self._slot = self._slot, None
+        return frame
+
+    def _slate(self) -> VideoFrame:
+        what = "has no signal" if self.state == "stale" else "is offline"
+        since = self.since.astimezone(self._zone).strftime("%H:%M")
+        second = f"No picture since {since}" if self._seen else f"Waiting for its publisher since {since}"
+        width, height = self._size
+        # Even sides: chroma is half as fine.
+        frame = slate((f"Camera {self.id} {what}", second), (width & ~1, height & ~1))
+        self._stamp(frame)
+        return frame
+
+    def _stamp(self, frame: VideoFrame) -> None:
+        """Put the frame on the camera's clock: 90 kHz, monotonic, never restarted, whoever publishes."""
+        pts = round((time.monotonic() - self._epoch) * CLOCK_RATE)
+        self._last_pts = max(pts, self._last_pts + 1)
+        frame.pts, frame.time_base = self._last_pts, TIME_BASE
+
+    def _change(self, state: CameraState, reason: str) -> None:
+        if state == self.state:
+            return
+        if state == "online":
+            self._seen = True
+            self._arrivals.clear()
+        else:
+            self._slot = None  # an old picture is worse than none
+        # Offline follows stale: the picture went when it became stale.
+        if not (self.state == "stale" and state == "offline"):
+            self.since = datetime.now(UTC)
+        self.state = state
+        logger.info("camera %s: %s%s", self.id, state, f" ({reason})" if reason else "")
+        self._events.publish(self.changed(reason))
+
+    def changed(self, reason: str = "") -> CameraChanged:
+        """The camera's present state as an event."""
+        return CameraChanged(self.id, self.state, self.since.isoformat(timespec="seconds"), reason)
+
+    def _frames_per_second(self) -> float:
+        if self.state != "online" or len(self._arrivals) < 2:
+            return 0.0
+        return round((len(self._arrivals) - 1) / max(1e-3, self._arrivals[-1] - self._arrivals[0]), 1)
+
+    def _wake(self) -> None:
+        self._wanted.set()
+
+
+class Cameras:
+    """Every camera of the server, by id: those configured, and those that have published since it started."""
+
+    def __init__(self, settings: Settings, metrics: Metrics, events: EventBus, recognition: RecognitionWorker) -> None:
+        self._make: Callable[[str], Camera] = lambda each: Camera(each, settings, metrics, events, recognition)
+        self._configured = settings.cameras
+        self._cameras: dict[str, Camera] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Run all cameras until cancelled; sets `ready` when the configured ones are there."""
+        async with asyncio.TaskGroup() as self._tasks:
+            for camera_id in self._configured:
+                self.open(camera_id)
+            ready.set()
+            await asyncio.Event().wait()
+
+    def open(self, camera_id: str) -> Camera:
+        """The camera of this id, made if it is new.
+
+        Raises:
+            BadRequest: the id is empty, too long or has characters that do not belong in an address.
+            Unavailable: there are too many cameras.
+        """
+        camera = self._cameras.get(camera_id)
+        if camera is not None:
+            return camera
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", camera_id):
+            raise BadRequest(
+                "A camera id has 1 to 64 letters, digits, dots, dashes or underscores.", reason="camera_id"
+            )
+        if len(self._cameras) >= MAX_CAMERAS:
+            raise Unavailable(f"This server already has {MAX_CAMERAS} cameras.")
+        if self._tasks is None:
+            raise Unavailable("The server is starting or stopping.", headers={"Retry-After": "2"})
+        camera = self._cameras[camera_id] = self._make(camera_id)
+        self._tasks.create_task(camera.run(), name=f"surveillx-camera-{camera_id}")
+        return camera
+
+    def find(self, camera_id: str) -> Camera | None:
+        """The camera of this id, or None."""
+        return self._cameras.get(camera_id)
+
+    def get(self, camera_id: str) -> Camera:
+        """The camera of this id.
+
+        Raises:
+            NotFound: it was never configured and never published.
+        """
+        camera = self._cameras.get(camera_id)
+        if camera is None:
+            raise NotFound("There is no such camera. It appears when its publisher first connects.")
+        return camera
+
+    def all(self) -> list[Camera]:
+        """Every camera, in the order they came."""
+        return list(self._cameras.values())

@@ -1,0 +1,140 @@
+"""The `surveillx` command. The only module that configures logging and decides the exit status.
+
+Each subcommand imports what it needs when it runs, so that `publish` works where the server's packages are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from . import __version__
+from .config import Settings, load_settings
+from .errors import ConfigError, SurveillxError
+
+USAGE_ERROR = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit status: 0 well, 1 failed, 2 wrong usage or settings."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        settings = load_settings(_flags(options), file=options.config)
+        _configure_logging(settings.log_level)
+        return int(options.run(options, settings))
+    except ConfigError as error:
+        print(f"surveillx: {error.detail}", file=sys.stderr)
+        return USAGE_ERROR
+    except SurveillxError as error:
+        print(f"surveillx: {error.detail}", file=sys.stderr)
+        return 1
+    except ModuleNotFoundError as error:
+        print(
+            f"surveillx: the package {error.name} is not installed. `pip install surveillx-fastrtc` is enough to "
+            "publish a camera; the server needs `make setup`, or the lock file requirements/server.txt.",
+            file=sys.stderr,
+        )
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="surveillx", description="A classroom camera in every browser.")
+    parser.add_argument("--version", action="version", version=f"surveillx {__version__}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML; see docs/configuration.md")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands, "serve", "run the server")
+    demo = _add_serve(commands, "demo", "run the server with a built-in sample camera")
+    demo.set_defaults(run=_demo)
+    _add_enroll(commands)
+    _add_publish(commands)
+    _add_bench(commands)
+    return parser
+
+
+def _add_serve(commands: Any, name: str, text: str) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.add_argument("--host", help="address to listen on (127.0.0.1)")
+    parser.add_argument("--port", type=int, help="TCP port (8080); 0 picks a free one")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder for people and attendance (data)")
+    parser.add_argument("--insecure", action="store_const", const=True, help="allow a public address without tokens")
+    parser.add_argument("--log-level", metavar="LEVEL", help="DEBUG, INFO, WARNING or ERROR (INFO)")
+    parser.set_defaults(run=_serve)
+    return parser
+
+
+def _add_enroll(commands: Any) -> None:
+    text = "add a person; a running server knows them within two seconds"
+    parser = commands.add_parser("enroll", help=text, description=text)
+    parser.add_argument("name", help="as it is to appear on the picture")
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO", help="one face each, sharp, at least 80 pixels"
+    )
+    parser.add_argument("--roll-no", help="the school's number for this person")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
+    parser.set_defaults(run=_enroll)
+
+
+def _add_publish(commands: Any) -> None:
+    from .publisher import add_arguments
+
+    text = "send this machine's camera to a server"
+    parser = commands.add_parser("publish", help=text, description=text)
+    add_arguments(parser)
+    parser.set_defaults(run=_publish)
+
+
+def _add_bench(commands: Any) -> None:
+    from .bench import add_arguments
+
+    text = "measure latency and cost on this machine"
+    add_arguments(commands.add_parser("bench", help=text, description=text))
+
+
+def _flags(options: argparse.Namespace) -> dict[str, Any]:
+    names = ("host", "port", "data", "insecure", "log_level")
+    return {name: getattr(options, name, None) for name in names}
+
+
+def _configure_logging(level: str) -> None:
+    logging.raiseExceptions = False  # a closed pipe must not fill what is left with tracebacks
+    logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
+    # These say at INFO what we say at our own level, a line for each packet or request.
+    for name in ("aioice", "aiortc", "httpx", "uvicorn.access", "socketio", "engineio"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def _serve(_options: argparse.Namespace, settings: Settings) -> int:
+    from .serving import serve
+
+    return serve(settings)
+
+
+def _demo(options: argparse.Namespace, settings: Settings) -> int:
+    from .demo import demo
+
+    return demo(settings, own_data=options.data is not None)
+
+
+def _enroll(options: argparse.Namespace, settings: Settings) -> int:
+    from .enroll import enroll
+
+    person = enroll(settings, options.name, options.roll_no, options.photos)
+    print(f"{person.name} is enrolled with {person.photos} photo{'s' if person.photos != 1 else ''} (id {person.id}).")
+    return 0
+
+
+def _publish(options: argparse.Namespace, settings: Settings) -> int:
+    from .publisher import run
+
+    return run(options, settings.publish_token)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

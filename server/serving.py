@@ -1,0 +1,72 @@
+"""Runs the application under uvicorn until a signal ends it."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from .app import create_app
+from .config import Settings
+
+logger = logging.getLogger("surveillx.serve")
+
+# Requests under way get this long after a signal; then the lifespan closes the peer connections. Together below 5 s.
+GRACE_S = 1
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, once it does."""
+
+    def __init__(self, config: uvicorn.Config, on_listening: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._on_listening = on_listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, then tell the address of the first socket."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            self._on_listening(_url(sockets[0]))
+
+
+def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url: None) -> int:
+    """Serve until SIGINT or SIGTERM; returns the exit status.
+
+    `on_listening` is told the address, such as `http://127.0.0.1:8080`, when requests are answered.
+
+    Raises:
+        ConfigError: a setting is unsafe or cannot be put into force.
+    """
+    settings.require_safe_address()
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+    def announce(url: str) -> None:
+        print(f"Listening on {url}", flush=True)
+        on_listening(url)
+
+    # uvicorn raises the signal again when it has finished; for us, asked to end and ended is well.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    server = _Server(config, announce)
+    listening = config.bind_socket()
+    server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _url(listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"

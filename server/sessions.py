@@ -1,0 +1,321 @@
+"""Sessions: one negotiated peer connection each, with all it owns, from the offer to the close.
+
+A session runs as one task of the registry. It opens what it needs, waits under a deadline at every step, and closes
+everything when it ends, whatever the reason. Callbacks of aiortc only set events. Event loop's thread only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from abc import ABC, abstractmethod
+from collections import Counter
+from typing import ClassVar, Literal
+
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from av.video.frame import VideoFrame
+
+from .camera import Camera, Cameras
+from .config import Settings
+from .errors import BadRequest, NotFound, Unavailable
+from .metrics import Metrics
+from .rtc_compat import DownlinkFeedback, UplinkRepair, add_public_address, clean_offer, close_peer
+from .sdp import Direction, check_offer
+
+logger = logging.getLogger("surveillx.sessions")
+
+Kind = Literal["publisher", "viewer"]
+
+PICTURE_REQUEST_S = 1.0
+
+
+class Session(ABC):
+    """What publisher and viewer sessions share: negotiation, deadlines, close."""
+
+    kind: ClassVar[Kind]
+    peer_direction: ClassVar[Direction]
+    codecs: ClassVar[tuple[str, ...]]
+
+    def __init__(self, camera: Camera, settings: Settings) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.camera = camera
+        self.closed = asyncio.Event()
+        self._settings = settings
+        # No ICE servers: the default is a public STUN server, and waiting for one holds up every answer.
+        self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._peer.on("connectionstatechange", self._on_state)
+        self._state_changed = asyncio.Event()
+        self._stop = asyncio.Event()
+        self._reason = ""
+
+    async def accept(self, offer_sdp: str) -> str:
+        """Answer an offer that `check_offer` has passed; the answer holds all our candidates.
+
+        Raises:
+            BadRequest: aiortc finds a fault that the gate did not.
+        """
+        try:
+            self._prepare()
+            await self._peer.setRemoteDescription(RTCSessionDescription(clean_offer(offer_sdp), "offer"))
+            for transceiver in self._peer.getTransceivers():
+                if transceiver.kind == "audio":
+                    transceiver.direction = "inactive"  # nobody would drain it
+            self._negotiated()
+            await self._peer.setLocalDescription(await self._peer.createAnswer())
+        except Exception as error:  # aiortc answers odd offers with whatever its code runs into
+            logger.info("session %s: the offer was refused by aiortc: %r", self.id, error)
+            raise BadRequest("The offer cannot be served: it is not a complete WebRTC offer.", reason="sdp") from error
+        answer = self._peer.localDescription.sdp
+        public = self._settings.public_address
+        return add_public_address(answer, public) if public else answer
+
+    async def run(self) -> None:
+        """Live until the peer goes, a deadline passes or `stop` is called; then free everything."""
+        life = asyncio.create_task(self._live(), name=f"surveillx-life-{self.id}")
+        stop = asyncio.create_task(self._stop.wait(), name=f"surveillx-stop-{self.id}")
+        try:
+            await asyncio.wait({life, stop}, return_when=asyncio.FIRST_COMPLETED)
+            self._reason = self._reason or (life.result() if life.done() else "")
+        finally:
+            for task in (life, stop):
+                task.cancel()
+            await asyncio.gather(life, stop, return_exceptions=True)
+            self._release(self._reason or "the server is stopping")
+            await close_peer(self._peer, self._settings.close_timeout_s)
+            logger.info("%s %s of camera %s closed: %s", self.kind, self.id, self.camera.id, self._reason)
+            self.closed.set()
+
+    def stop(self, reason: str) -> None:
+        """Ask the session to end; returns at once, harmless when repeated."""
+        self._reason = self._reason or reason
+        self._stop.set()
+
+    async def abandon(self) -> None:
+        """Free a session that never ran."""
+        self._release("its offer failed")
+        await close_peer(self._peer, self._settings.close_timeout_s)
+        self.closed.set()
+
+    async def _live(self) -> str:
+        """The session's life; returns why it ended."""
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_s):
+                state = await self._next_state("connected", "failed", "closed")
+        except TimeoutError:
+            return (
+                f"no connection within {self._settings.connect_timeout_s:g} s; if UDP is blocked between the two, "
+                "a TURN server is needed"
+            )
+        if state != "connected":
+            return "the connection could not be established"
+        logger.info("%s %s of camera %s connected", self.kind, self.id, self.camera.id)
+        return await self._connected()
+
+    async def _next_state(self, *wanted: str) -> str:
+        while (state := self._peer.connectionState) not in wanted:
+            self._state_changed.clear()
+            await self._state_changed.wait()
+        return str(state)
+
+    def _on_state(self) -> None:
+        self._state_changed.set()
+
+    @abstractmethod
+    def _prepare(self) -> None:
+        """Set the peer connection up before it sees the offer."""
+
+    @abstractmethod
+    def _negotiated(self) -> None:
+        """Take hold of what the offer brought."""
+
+    @abstractmethod
+    async def _connected(self) -> str:
+        """Do the session's work; returns why it ended."""
+
+    @abstractmethod
+    def _release(self, reason: str) -> None:
+        """Give back what the session holds of its camera."""
+
+
+class PublisherSession(Session):
+    """Receives a camera's video and drains it into the camera's newest-frame slot."""
+
+    kind = "publisher"
+    peer_direction = "send"
+    codecs = ("video/VP8", "video/H264")
+
+    def _prepare(self) -> None:
+        pass
+
+    def _negotiated(self) -> None:
+        receiver = next(each.receiver for each in self._peer.getTransceivers() if each.kind == "video")
+        self._repair = UplinkRepair(receiver)
+        self._track: MediaStreamTrack = receiver.track
+
+    async def _connected(self) -> str:
+        repair = asyncio.create_task(self._repair.run(), name=f"surveillx-repair-{self.id}")
+        try:
+            return await self._drain()
+        finally:
+            repair.cancel()
+            await asyncio.gather(repair, return_exceptions=True)
+
+    async def _drain(self) -> str:
+        patience_s = self._settings.first_media_timeout_s
+        silent_since = time.monotonic()
+        while True:
+            try:
+                async with asyncio.timeout(PICTURE_REQUEST_S):
+                    frame = await self._track.recv()
+            except TimeoutError:
+                if time.monotonic() - silent_since > patience_s:
+                    return f"no picture for {patience_s:g} s"
+                await self._repair.ask_for_picture()
+            except MediaStreamError:
+                return "the publisher ended the stream"
+            else:
+                patience_s = self._settings.silent_close_s
+                silent_since = time.monotonic()
+                if isinstance(frame, VideoFrame):
+                    self.camera.offer(self, frame)
+
+    def _release(self, reason: str) -> None:
+        self.camera.release(self, reason)
+
+
+class ViewerSession(Session):
+    """Sends a camera's encoded packets to one browser."""
+
+    kind = "viewer"
+    peer_direction = "receive"
+    codecs = ("video/VP8",)
+
+    def _prepare(self) -> None:
+        self._track = self.camera.relay.subscribe()
+        transceiver = self._peer.addTransceiver(self._track, "sendonly")
+        # Otherwise the viewer's first codec wins, and VP8 bytes would travel as H.264.
+        wanted = {*self.codecs, "video/rtx"}
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in wanted])
+        self._feedback = DownlinkFeedback(transceiver.sender, self._track.request_keyframe)
+
+    def _negotiated(self) -> None:
+        self._ended = asyncio.Event()
+        self._track.on("ended", self._ended.set)
+
+    async def _connected(self) -> str:
+        # The track also ends when its sender dies: a connected peer without a picture is closed, so that it comes back.
+        gone = asyncio.create_task(self._next_state("failed", "closed"), name=f"surveillx-gone-{self.id}")
+        ended = asyncio.create_task(self._ended.wait(), name=f"surveillx-ended-{self.id}")
+        try:
+            await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (gone, ended):
+                task.cancel()
+            await asyncio.gather(gone, ended, return_exceptions=True)
+        return "the viewer left"
+
+    def _release(self, reason: str) -> None:  # noqa: ARG002 - the viewer's reason matters to nobody else
+        if hasattr(self, "_track"):
+            self._track.stop()
+
+
+class SessionRegistry:
+    """Every open session. `run` must be running for any to be opened."""
+
+    def __init__(self, cameras: Cameras, settings: Settings, metrics: Metrics) -> None:
+        self._cameras = cameras
+        self._settings = settings
+        self._metrics = metrics
+        self._sessions: dict[str, Session] = {}
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self, ready: asyncio.Event) -> None:
+        """Run sessions until cancelled, then close them all."""
+        async with asyncio.TaskGroup() as self._tasks:
+            ready.set()
+            await asyncio.Event().wait()
+
+    async def publish(self, camera_id: str, offer_sdp: str) -> tuple[str, str]:
+        """Open a publisher session; returns its id and the answer.
+
+        Raises:
+            Conflict: the camera has a publisher that is sending. BadRequest, TooLarge, UnsupportedMediaType: the
+            offer. Unavailable: too many sessions.
+        """
+        self._check(PublisherSession, offer_sdp)
+        session = PublisherSession(self._cameras.open(camera_id), self._settings)
+        previous = session.camera.claim(session)
+        if isinstance(previous, PublisherSession):
+            previous.stop("another publisher took over")
+        return await self._open(session, offer_sdp)
+
+    async def view(self, camera_id: str, offer_sdp: str) -> tuple[str, str]:
+        """Open a viewer session; returns its id and the answer.
+
+        Raises:
+            NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable: too many
+            sessions.
+        """
+        self._check(ViewerSession, offer_sdp)
+        return await self._open(ViewerSession(self._cameras.get(camera_id), self._settings), offer_sdp)
+
+    async def close(self, session_id: str) -> None:
+        """End a session and wait until all it held is free.
+
+        Raises:
+            NotFound: it is not open.
+        """
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise NotFound("There is no such session; it may have ended already.")
+        session.stop("its owner closed it")
+        await session.closed.wait()
+
+    def counts(self) -> Counter[Kind]:
+        """How many sessions of each kind are open."""
+        return Counter(session.kind for session in self._sessions.values())
+
+    def _check(self, kind: type[Session], offer_sdp: str) -> None:
+        try:
+            check_offer(offer_sdp, kind.peer_direction, kind.codecs)
+        except Exception:
+            self._metrics.offers.labels(kind.kind, "refused").inc()
+            raise
+        if self._tasks is None:
+            raise Unavailable("The server is starting or stopping.", headers={"Retry-After": "2"})
+        if len(self._sessions) >= self._settings.max_sessions:
+            self._metrics.offers.labels(kind.kind, "full").inc()
+            raise Unavailable(
+                f"This server serves {self._settings.max_sessions} connections at a time, and all are taken.",
+                headers={"Retry-After": "10"},
+            )
+
+    async def _open(self, session: Session, offer_sdp: str) -> tuple[str, str]:
+        self._sessions[session.id] = session
+        try:
+            answer = await session.accept(offer_sdp)
+        except BaseException:
+            self._sessions.pop(session.id, None)
+            self._metrics.offers.labels(session.kind, "refused").inc()
+            await session.abandon()
+            raise
+        self._metrics.offers.labels(session.kind, "answered").inc()
+        if self._tasks is None:
+            raise Unavailable("The server is stopping.", headers={"Retry-After": "2"})
+        self._tasks.create_task(self._run(session), name=f"surveillx-session-{session.id}")
+        return session.id, answer
+
+    async def _run(self, session: Session) -> None:
+        gauge = self._metrics.sessions.labels(session.kind)
+        gauge.inc()
+        try:
+            await session.run()
+        except Exception:  # one session's fault must not end the others; the session has freed what it held
+            logger.exception("session %s failed", session.id)
+        finally:
+            gauge.dec()
+            self._sessions.pop(session.id, None)

@@ -1,0 +1,156 @@
+"""Drawing: the pixels change where they should and nowhere else, in any script, whatever the box."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from aiortc import VideoStreamTrack
+from av.video.frame import VideoFrame
+
+from server.annotate import KEEP_S, AnnotatedTrack, Overlay, Overlays, draw
+from server.events import Detections, Face
+from server.labels import choose_font, render_label
+
+from .peers import picture
+
+ADA = Overlay((100, 100, 80, 90), "Ada Sample", known=True)
+STRANGER = Overlay((300, 200, 60, 60), "Unknown", known=False)
+
+
+def pixels(frame: VideoFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    return np.asarray(frame.to_ndarray(), np.uint8).copy()
+
+
+def changed(before: VideoFrame, overlays: list[Overlay]) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    """Which luma pixels drawing changes."""
+    height = before.height
+    original = pixels(before)[:height]
+    difference: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] = pixels(draw(before, overlays))[:height] != original
+    return difference
+
+
+def test_nothing_to_draw_leaves_the_frame_alone() -> None:
+    frame = picture()
+    original = pixels(frame)
+    assert draw(frame, []) is frame
+    assert (pixels(frame) == original).all()
+
+
+def test_a_box_and_its_label_are_drawn_and_nothing_else() -> None:
+    marks = changed(picture(), [ADA])
+    assert marks[100, 100:180].mean() > 0.9, "upper edge"
+    assert marks[189, 100:180].mean() > 0.9, "lower edge"
+    assert marks[100:190, 100].mean() > 0.9, "left edge"
+    assert marks[100:190, 179].mean() > 0.9, "right edge"
+    assert not marks[110:180, 110:170].any(), "the face stays free"
+    assert marks[76:100, 100:180].mean() > 0.7, "the label sits on the box"
+    assert not marks[200:].any()
+    assert not marks[:, 260:].any()
+
+
+def test_the_known_and_the_unknown_differ_in_colour() -> None:
+    frame = draw(picture(), [ADA, STRANGER])
+    rgb = frame.to_ndarray(format="rgb24").astype(int)
+    known, unknown = rgb[145, 101], rgb[230, 301]
+    assert known[1] > known[0] + 60, "green"
+    assert unknown[0] > unknown[2] + 60, "amber"
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(-50, -50, 100, 100), (600, 320, 200, 200), (-10, 340, 2000, 90), (5, 0, 0, 0), (900, 900, 10, 10), (3, 3, 1, 1)],
+)
+def test_boxes_over_the_edge_are_clipped(box: tuple[float, float, float, float]) -> None:
+    frame = draw(picture(), [Overlay(box, "Ada", known=True)])
+    assert (frame.width, frame.height) == (640, 360)
+
+
+@pytest.mark.parametrize("size", [(642, 362), (641, 361), (98, 54), (1920, 1080)])
+def test_any_size_of_frame(size: tuple[int, int]) -> None:
+    width, height = size
+    frame = VideoFrame(width, height, "yuv420p")
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    drawn = draw(frame, [Overlay((10, 20, 30, 25), "Ada", known=True)])
+    assert drawn.to_ndarray(format="rgb24").any()
+
+
+def test_a_frame_of_another_format_is_converted() -> None:
+    frame = picture().reformat(format="rgb24")
+    frame.pts = 77
+    drawn = draw(frame, [ADA])
+    assert (drawn.format.name, drawn.pts) == ("yuv420p", 77)
+
+
+def test_a_frame_still_used_by_its_decoder_is_not_changed() -> None:
+    frame = picture()
+    reference = VideoFrame(frame.width, frame.height, "yuv420p")
+    original = pixels(frame)
+    draw(reference, [ADA])
+    assert (pixels(frame) == original).all()
+
+
+@pytest.mark.parametrize("name", ["Ada", "Žofie Ångström", "Дмитрий", "Ελένη", "محمد", "李小龙", "अदा", "<b>../x</b>"])
+def test_names_in_any_script(name: str) -> None:
+    label = render_label(name, 20)
+    assert label.width % 2 == label.height % 2 == 0
+    assert (label.coverage > 127).sum() > 20
+    assert label.height == render_label("Unknown", 20).height
+
+
+def test_every_letter_has_a_glyph_of_its_own() -> None:
+    boxes = {render_label(letter, 20).coverage.tobytes() for letter in "李小龙"}
+    assert len(boxes) == 3, "the letters of a script without a font all look the same"
+    assert choose_font("Дмитрий", 20) is choose_font("Дмитрий", 20)
+
+
+def test_a_very_long_name_is_cut() -> None:
+    assert render_label("x" * 500, 20).width == render_label("x" * 39 + "…", 20).width
+
+
+def detections(pts: int = 9000, velocity: tuple[float, float] = (0.0, 0.0)) -> Detections:
+    face = Face(1, 7, "Ada", 0.9, (100, 50, 40, 40), velocity, 0.3)
+    return Detections("1", pts, 640, 360, (face,))
+
+
+def test_a_box_moves_with_its_face_between_recognitions() -> None:
+    overlays = Overlays()
+    overlays.update(detections(velocity=(30.0, -10.0)))
+    (overlay,) = overlays.at(9000 + 9000, 640, 360)
+    assert overlay.box == pytest.approx((103, 49, 40, 40))
+
+
+def test_a_box_is_scaled_when_the_picture_changes_its_size() -> None:
+    overlays = Overlays()
+    overlays.update(detections())
+    (overlay,) = overlays.at(9000, 1280, 720)
+    assert overlay.box == pytest.approx((200, 100, 80, 80))
+
+
+def test_a_box_goes_when_its_result_is_old() -> None:
+    overlays = Overlays()
+    assert overlays.at(0, 640, 360) == []
+    overlays.update(detections())
+    assert overlays.at(9000 + round(KEEP_S * 90_000), 640, 360)
+    assert not overlays.at(9001 + round(KEEP_S * 90_000), 640, 360)
+    assert not overlays.at(0, 640, 360), "a frame from before"
+
+
+async def test_the_annotated_track_is_a_video_stream_track() -> None:
+    frames: asyncio.Queue[VideoFrame] = asyncio.Queue()
+    overlays = Overlays()
+    with ThreadPoolExecutor(1) as executor:
+        track = AnnotatedTrack(frames.get, overlays, executor)
+        assert isinstance(track, VideoStreamTrack)
+        plain = picture()
+        plain.pts = 9000
+        original = pixels(plain)
+        await frames.put(plain)
+        assert await track.recv() is plain
+        assert (pixels(plain) == original).all(), "nothing to draw: untouched"
+        overlays.update(detections())
+        await frames.put(plain)
+        assert (pixels(await track.recv()) != original).any()

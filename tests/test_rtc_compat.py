@@ -1,0 +1,467 @@
+"""Each hook into aiortc and aioice: what it is for happens, and without the hook it does not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import aioice.ice
+import ifaddr
+import pytest
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpsender
+from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rtp import (
+    RTCP_PSFB_APP,
+    RTCP_PSFB_PLI,
+    RTCP_RTPFB_NACK,
+    RtcpPsfbPacket,
+    RtcpRtpfbPacket,
+    RtpPacket,
+    is_rtcp,
+    pack_remb_fci,
+)
+
+from server import rtc_compat
+from server.encode import SharedEncoder
+from server.relay import Relay, RelayTrack
+from server.rtc_compat import DownlinkFeedback, PromptJitterBuffer, UplinkRepair
+
+from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer, picture
+from .wait import until
+
+
+@pytest.fixture
+def strange() -> list[int]:
+    return []
+
+
+@pytest.fixture
+def hooks(strange: list[int]) -> Iterator[None]:
+    with rtc_compat.installed(["127.0.0.1"], lambda: strange.append(1)):
+        yield
+
+
+@asynccontextmanager
+async def call(
+    prepare: Callable[[RTCRtpReceiver], None] = lambda _receiver: None,
+) -> AsyncIterator[tuple[RTCPeerConnection, RTCPeerConnection, Counter]]:
+    """A connected pair: one sends a pattern, the other counts its frames. `prepare` sees the receiver at the start."""
+    sender, receiver = new_peer(), new_peer()
+    async with AsyncExitStack() as stack:
+        sender.addTrack(PatternTrack())
+        receiver.on("track", lambda _track: prepare(receiver.getReceivers()[0]))
+        await connect(sender, receiver)
+        counter = Counter(receiver.getReceivers()[0].track)
+        stack.push_async_callback(asyncio.wait_for, counter.task, 5)
+        stack.push_async_callback(receiver.close)
+        stack.push_async_callback(sender.close)
+        await until(lambda: counter.frames > 5, what="the first frames")
+        yield sender, receiver, counter
+
+
+# --- trap 1: a frame is released with its last packet -----------------------------------------------------------
+
+
+def rtp(sequence_number: int, timestamp: int, marker: int, data: bytes = b"x") -> RtpPacket:
+    packet = RtpPacket(sequence_number=sequence_number, timestamp=timestamp, marker=marker)
+    packet._data = data  # type: ignore[attr-defined]
+    return packet
+
+
+def no_extra(frame: JitterFrame, packet: RtpPacket) -> None:
+    raise AssertionError("only one frame was complete")
+
+
+def test_a_frame_is_released_with_its_marker_packet() -> None:
+    prompt, stock = PromptJitterBuffer(16, no_extra), JitterBuffer(16, is_video=True)
+    for buffer in (prompt, stock):
+        assert buffer.add(rtp(1, 3000, 0, b"a")) == (False, None)
+    _, frame = prompt.add(rtp(2, 3000, 1, b"b"))
+    assert frame is not None
+    assert (frame.data, frame.timestamp) == (b"ab", 3000)
+    assert stock.add(rtp(2, 3000, 1, b"b")) == (False, None), "upstream releases at the marker now: drop the hook"
+
+
+def test_a_frame_with_a_hole_waits_for_it() -> None:
+    buffer = PromptJitterBuffer(16, no_extra)
+    assert buffer.add(rtp(1, 3000, 0, b"a"))[1] is None
+    assert buffer.add(rtp(3, 3000, 1, b"c"))[1] is None
+    frame = buffer.add(rtp(2, 3000, 0, b"b"))[1]
+    assert frame is not None
+    assert frame.data == b"abc"
+
+
+def test_a_late_packet_releases_every_frame_it_completes() -> None:
+    extra: list[bytes] = []
+    buffer = PromptJitterBuffer(16, lambda frame, _packet: extra.append(frame.data))
+    buffer.add(rtp(1, 3000, 0, b"a"))
+    for number in range(3, 6):
+        assert buffer.add(rtp(number, 3000 * number, 1, bytes([number])))[1] is None
+    newest = buffer.add(rtp(2, 3000, 1, b"b"))[1]
+    assert newest is not None
+    assert (extra, newest.data) == ([b"ab", b"\x03", b"\x04"], b"\x05")
+
+
+def test_frames_of_a_sender_without_marker_bits_are_told_by_their_timestamps() -> None:
+    buffer = PromptJitterBuffer(16, no_extra)
+    assert buffer.add(rtp(1, 3000, 0, b"a"))[1] is None
+    frame = buffer.add(rtp(2, 6000, 0, b"b"))[1]
+    assert frame is not None
+    assert frame.data == b"a"
+
+
+def test_after_a_reset_the_buffer_begins_with_a_whole_frame() -> None:
+    buffer = PromptJitterBuffer(16, no_extra)
+    buffer.add(rtp(1, 3000, 0))
+    buffer.reset()
+    assert buffer.add(rtp(7, 6000, 0, b"middle"))[1] is None
+    assert buffer.add(rtp(8, 6000, 1, b"end"))[1] is None
+    frame = buffer.add(rtp(9, 9000, 1, b"whole"))[1]
+    assert frame is not None
+    assert frame.data == b"whole"
+
+
+# --- trap 4: candidates that only the peer's own network can resolve --------------------------------------------
+
+
+async def firefox_like_offer(peer: RTCPeerConnection) -> str:
+    peer.addTransceiver("video", "recvonly")
+    await peer.setLocalDescription(await peer.createOffer())
+    lines = []
+    for line in peer.localDescription.sdp.splitlines():
+        parts = line.split()
+        if line.startswith("a=candidate:"):
+            parts[4] = "4c1f6e0a-1b2c-4d3e-8f90-123456789abc.local"
+        lines.append(" ".join(parts))
+    return "\r\n".join(lines) + "\r\n"
+
+
+async def answered(offer: str) -> tuple[RTCPeerConnection, RTCSessionDescription]:
+    server = new_peer()
+    server.addTrack(PatternTrack())
+    await server.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+    await server.setLocalDescription(await server.createAnswer())
+    return server, server.localDescription
+
+
+async def test_an_offer_with_only_mdns_candidates_connects(hooks: None) -> None:
+    viewer = new_peer()
+    offer = await firefox_like_offer(viewer)
+    assert "a=end-of-candidates" in offer
+    server, answer = await answered(rtc_compat.clean_offer(offer))
+    await viewer.setRemoteDescription(answer)
+    counter = Counter(viewer.getReceivers()[0].track)
+    await until(lambda: counter.frames > 0, what="a picture through addresses learned from the peer's checks")
+    await server.close()
+    await viewer.close()
+    await counter.task
+
+
+async def test_without_cleaning_such_an_offer_gets_no_candidates(hooks: None) -> None:
+    viewer = new_peer()
+    server, answer = await answered(await firefox_like_offer(viewer))
+    assert "a=candidate:" not in answer.sdp, "upstream serves such offers now: drop the hook"
+    await server.close()
+    await viewer.close()
+
+
+# --- trap 8: lost packets whose retransmission is lost too ------------------------------------------------------
+
+
+def lose_one_for_good(sender: RTCPeerConnection) -> Callable[[], int]:
+    """From now on one RTP packet is lost with all its retransmissions; returns how often it was lost."""
+    lost: dict[str, int] = {}
+    times = 0
+
+    def lose(data: bytes) -> bool:
+        nonlocal times
+        if not 127 < data[0] < 192 or is_rtcp(data):
+            return False
+        number = int.from_bytes(data[2:4], "big")
+        payload_type = data[1] & 0x7F
+        # SRTP encrypts the original sequence number inside RTX, so every retransmission is lost: none is another's.
+        if not lost:
+            lost["number"], lost["type"] = number, payload_type
+        if payload_type != lost["type"] or number == lost["number"]:
+            times += 1
+            return True
+        return False
+
+    drop_datagrams(sender, lose)
+    return lambda: times
+
+
+async def test_a_packet_lost_for_good_costs_less_than_a_second(hooks: None) -> None:
+    repairs: list[UplinkRepair] = []
+    async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (sender, _, counter):
+        repair = asyncio.create_task(repairs[0].run())
+        times = lose_one_for_good(sender)
+        await until(lambda: repairs[0].resets > 0, what="the reset")
+        frames = counter.frames
+        await until(lambda: counter.frames > frames + 10, what="the picture goes on")
+        assert times() > 1, "the missing packet was asked for only once"
+        repair.cancel()
+
+
+async def test_upstream_alone_stays_frozen(hooks: None) -> None:
+    async with call() as (sender, _, counter):
+        lose_one_for_good(sender)
+        await until(lambda: counter.gaps and time_since(counter) > 1.5, what="a freeze of 1.5 s")
+
+
+def time_since(counter: Counter) -> float:
+    """How long the picture has stood still."""
+    state: dict[int, float] = counter.__dict__.setdefault("still", {})
+    return time.monotonic() - state.setdefault(counter.frames, time.monotonic())
+
+
+async def test_what_is_missing_is_asked_for_again(hooks: None) -> None:
+    repairs: list[UplinkRepair] = []
+    async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (_, receiver, _counter):
+        nacked: list[list[int]] = []
+
+        async def record(_ssrc: int, lost: list[int]) -> None:
+            nacked.append(lost)
+
+        rtp_receiver: Any = receiver.getReceivers()[0]
+        rtp_receiver._send_rtcp_nack = record
+        missing = (repairs[0]._nacks.max_seq or 0) + 1
+        repairs[0]._nacks.missing.add(missing)
+        await repairs[0].step(time.monotonic())
+        assert nacked
+        assert missing in nacked[-1]
+
+
+# --- traps 13 and 18: what a viewer reports ---------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def ready_made() -> AsyncIterator[tuple[Relay, RelayTrack, Any, Counter]]:
+    """A viewer fed with ready-made packets; yields the relay, its track, the sender and the viewer's counter."""
+    relay = Relay(queue_packets=60, keyframe_interval_s=0.0)
+    track = relay.subscribe()
+    sender, receiver = new_peer(), new_peer()
+    rtp_sender = sender.addTrack(track)
+    receiver.addTransceiver("video", "recvonly")
+    await connect(sender, receiver)
+    counter = Counter(receiver.getReceivers()[0].track)
+    encoder = SharedEncoder(500_000)
+
+    async def feed() -> None:
+        number = 0
+        while True:
+            frame = picture(320, 180, number / 30)
+            frame.pts = number * 3000
+            for packet in encoder.encode(frame, relay.keyframes.due()):
+                relay.publish(packet)
+            number += 1
+            await asyncio.sleep(1 / 30)
+
+    feeding = asyncio.create_task(feed())
+    try:
+        await until(lambda: counter.frames > 3, what="the first pictures")
+        yield relay, track, rtp_sender, counter
+    finally:
+        feeding.cancel()
+        await sender.close()
+        await receiver.close()
+        await counter.task
+
+
+async def test_a_picture_loss_indication_reaches_the_relay(hooks: None) -> None:
+    async with ready_made() as (relay, track, sender, _):
+        loss = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc)
+        await sender._handle_rtcp_packet(loss)
+        assert not relay.keyframes.due(), "upstream tells the track now: drop the hook"
+        DownlinkFeedback(sender, track.request_keyframe)
+        await sender._handle_rtcp_packet(loss)
+        assert relay.keyframes.due()
+
+
+async def test_the_bitrate_a_viewer_can_take_is_kept(hooks: None) -> None:
+    async with ready_made() as (_, track, sender, _counter):
+        feedback = DownlinkFeedback(sender, track.request_keyframe)
+        report = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(400_000, [sender._ssrc]))
+        await sender._handle_rtcp_packet(report)
+        assert feedback.available_bps == pytest.approx(400_000, rel=0.01)
+        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"REMB"))
+
+
+async def test_retransmissions_are_capped(hooks: None) -> None:
+    async with ready_made() as (_, track, sender, _counter):
+        feedback = DownlinkFeedback(sender, track.request_keyframe)
+        history = sender._RTCRtpSender__rtp_history
+        number = next(iter(history.values())).sequence_number
+        flood = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[number] * 2000)
+        await sender._handle_rtcp_packet(flood)
+        sent = sender._RTCRtpSender__octet_count
+        size = len(history[number % rtc_compat.RTP_HISTORY_PACKETS].payload)
+        assert feedback.refused > 0
+        assert feedback._retransmitted_bytes <= 0.25 * sent + rtc_compat.RETRANSMIT_ALLOWANCE_BYTES + size
+        assert feedback.refused * size > feedback._retransmitted_bytes
+
+
+def test_more_packets_are_kept_for_retransmission() -> None:
+    assert rtcrtpsender.RTP_HISTORY_SIZE == 128, "upstream has changed its history: look again"  # type: ignore[attr-defined]
+    with rtc_compat.installed():
+        assert rtcrtpsender.RTP_HISTORY_SIZE == 1024  # type: ignore[attr-defined]
+    assert rtcrtpsender.RTP_HISTORY_SIZE == 128  # type: ignore[attr-defined]
+
+
+# --- trap 21: datagrams of strangers ----------------------------------------------------------------------------
+
+
+def media_address(peer: RTCPeerConnection) -> tuple[Any, ...]:
+    connection: Any = peer.getTransceivers()[0].receiver.transport.transport
+    protocol = connection._connection._protocols[0]
+    address: tuple[Any, ...] = protocol.transport.get_extra_info("sockname")
+    return address
+
+
+def throw(address: tuple[Any, ...], datagrams: list[bytes]) -> None:
+    family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as stranger:
+        for datagram in datagrams:
+            stranger.sendto(datagram, address)
+
+
+STRANGE = [
+    b"",
+    bytes([21, 254, 253, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2, 2, 40]),  # a DTLS alert
+    bytes([22, 254, 253]) + bytes(40),
+    bytes([128, 96]) + bytes(30),
+    bytes([0, 1, 0, 4, 0x21, 0x12, 0xA4, 0x42]) + bytes(12) + bytes([0, 32, 255, 255]),  # STUN, an attribute too long
+    bytes([1, 1, 0, 0]),
+]
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1"])
+async def test_strangers_cannot_disturb_a_session(address: str, strange: list[int]) -> None:
+    with rtc_compat.installed([address], lambda: strange.append(1)):
+        async with call() as (_, receiver, counter):
+            throw(media_address(receiver), STRANGE * 20)
+            await until(lambda: len(strange) >= 80, what="the guard counts them")
+            frames = counter.frames
+            await until(lambda: counter.frames > frames + 10, what="the picture goes on")
+            assert receiver.connectionState == "connected"
+
+
+async def test_upstream_alone_dies_of_an_empty_datagram(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
+    guarded = aioice.ice.StunProtocol.datagram_received
+    aioice.ice.StunProtocol.datagram_received = guarded.__closure__[1].cell_contents  # type: ignore[method-assign, index]
+    caplog.set_level(logging.CRITICAL, "aiortc")
+    try:
+        async with call() as (_, receiver, _counter):
+            throw(media_address(receiver), [b""])
+            await until(lambda: receiver.connectionState == "closed", what="the session dies")
+    finally:
+        aioice.ice.StunProtocol.datagram_received = guarded  # type: ignore[method-assign]
+
+
+# --- trap 23: closing -------------------------------------------------------------------------------------------
+
+
+async def test_closing_a_peer_that_cannot_close_returns_and_frees_its_sockets(
+    hooks: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with call() as (_, receiver, _counter):
+        address = media_address(receiver)
+        rtp_receiver: Any = receiver.getReceivers()[0]
+
+        async def fail() -> None:
+            raise RuntimeError("as a transport that is gone does")
+
+        stop, rtp_receiver.stop = rtp_receiver.stop, fail
+        with pytest.raises(asyncio.TimeoutError):
+            await broken_close(receiver)
+        receiver._RTCPeerConnection__isClosed = None  # type: ignore[attr-defined]
+        await rtc_compat.close_peer(receiver, timeout_s=1)
+        await stop()
+        assert "did not close by itself" in caplog.text
+        await until(lambda: is_free(address), what="the socket is free")
+        receiver._RTCPeerConnection__isClosed.set_result(True)  # type: ignore[attr-defined]
+
+
+async def broken_close(peer: RTCPeerConnection) -> None:
+    """What upstream does: the first close raises, the second waits for ever."""
+    with pytest.raises(RuntimeError):
+        await peer.close()
+    await asyncio.wait_for(peer.close(), 0.2)
+
+
+def is_free(address: tuple[Any, ...]) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(address)
+        except OSError:
+            return False
+    return True
+
+
+async def test_a_close_that_hangs_is_given_up(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
+    peer = new_peer()
+    peer.close = asyncio.Event().wait  # type: ignore[method-assign, assignment]
+    await rtc_compat.close_peer(peer, timeout_s=0.05)
+    assert "timed out" in caplog.text
+
+
+# --- trap 25: which addresses -----------------------------------------------------------------------------------
+
+
+async def test_only_the_chosen_interfaces_are_offered() -> None:
+    peer = new_peer()
+    peer.addTransceiver("video", "recvonly")
+    with rtc_compat.installed(["127.0.0.1"]):
+        await peer.setLocalDescription(await peer.createOffer())
+    candidates = [line.split() for line in peer.localDescription.sdp.splitlines() if "a=candidate" in line]
+    assert [parts[4] for parts in candidates] == ["127.0.0.1"]
+    await peer.close()
+
+
+def test_container_bridges_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Adapter:
+        def __init__(self, name: str, *addresses: object) -> None:
+            self.name = name
+            self.ips = [type("IP", (), {"ip": address})() for address in addresses]
+
+    adapters = [
+        Adapter("lo", "127.0.0.1", ("::1", 0, 0)),
+        Adapter("docker0", "172.17.0.1"),
+        Adapter("eth0", "192.0.2.7", ("2001:db8::7", 0, 0), ("fe80::1", 0, 2)),
+    ]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters)
+    assert rtc_compat.choose_addresses([]) == ["192.0.2.7", "2001:db8::7"]
+    monkeypatch.setattr(ifaddr, "get_adapters", lambda: adapters[:2])
+    assert rtc_compat.choose_addresses([]) == ["127.0.0.1"], "a machine without a network still serves itself"
+
+
+async def test_the_public_address_is_offered_beside_the_private_one(hooks: None) -> None:
+    viewer = new_peer()
+    viewer.addTransceiver("video", "recvonly")
+    await viewer.setLocalDescription(await viewer.createOffer())
+    server, answer = await answered(viewer.localDescription.sdp)
+    widened = rtc_compat.add_public_address(answer.sdp, "203.0.113.9")
+    lines = [line.split() for line in widened.splitlines() if line.startswith("a=candidate:")]
+    assert [(parts[4], parts[5]) for parts in lines] == [("127.0.0.1", lines[0][5]), ("203.0.113.9", lines[0][5])]
+    assert lines[0][0] != lines[1][0], "another foundation"
+    await viewer.setRemoteDescription(RTCSessionDescription(widened, "answer"))
+    await server.close()
+    await viewer.close()
+
+
+# --- versions ---------------------------------------------------------------------------------------------------
+
+
+def test_a_version_the_tests_did_not_run_with_is_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rtc_compat.warn_if_untested()
+    assert not caplog.records, "the tests run with a version that TESTED does not name"
+    monkeypatch.setitem(rtc_compat.TESTED, "aiortc", ("0.9.0",))
+    rtc_compat.warn_if_untested()
+    assert "tested with 0.9.0" in caplog.text
