@@ -131,7 +131,7 @@ def test_what_cannot_be_opened(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("This is not a database. " * 50)
     with pytest.raises(ConfigError, match=r"text: The file is not a database of ours"):
         Database(f"sqlite:///{tmp_path / 'text'}")
-    with pytest.raises(ConfigError, match="cannot be written: .* Choose another folder with --data"):
+    with pytest.raises(ConfigError, match=r"cannot be written: .* Choose another folder with --data"):
         Database(f"sqlite:///{tmp_path / 'text' / 'surveillx.db'}")
     with pytest.raises(ConfigError, match="mysql is not sqlite or postgresql"):
         Database("mysql://localhost/school")

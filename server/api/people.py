@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.datastructures import FormData, UploadFile
 
 from ..errors import TooLarge, Unprocessable, UnsupportedMediaType
-from ..recognition.people import PersonRecord
+from ..recognition.people import PersonRecord, identity
 from ..recognition.photos import MAX_BYTES, ExaminedPhoto
 from .auth import require_view
 from .parts import Parts, PartsDep
@@ -46,8 +46,9 @@ async def enrol(request: Request, response: Response, parts: PartsDep) -> Person
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise UnsupportedMediaType("Send the name and the photos as multipart/form-data.")
     async with request.form(max_files=MAX_PHOTOS, max_fields=10) as form:
+        name, roll_no = identity(_text(form, "name"), _text(form, "roll_no"))
         photos = [await _examine(parts, place, file) for place, file in enumerate(_photos(form), 1)]
-        record = await parts.people.add(_text(form, "name"), _text(form, "roll_no"), photos)
+        record = await parts.people.add(name, roll_no, photos)
     await _refresh(parts)
     response.headers["Location"] = f"{request.url.path}/{record.id}"
     return _person(record)

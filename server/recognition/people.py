@@ -107,8 +107,7 @@ class _Addition:
     """One person to add: checked when made, written when called with a session."""
 
     def __init__(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto]) -> None:
-        self._name = _clean(name, "name", MAX_NAME_CHARACTERS)
-        self._roll_no = _clean(roll_no, "roll_no", MAX_ROLL_NO_CHARACTERS) if roll_no and roll_no.strip() else None
+        self._name, self._roll_no = identity(name, roll_no)
         if not photos:
             raise Unprocessable("At least one photo is needed.", reason="no_photo")
         self._faces = [(_to_bytes(photo.embedding), photo.thumbnail) for photo in photos]
@@ -146,6 +145,16 @@ class _Addition:
         if photos or holder.name != self._name:
             raise _taken()
         return holder
+
+
+def identity(name: str, roll_no: str | None) -> tuple[str, str | None]:
+    """Name and roll number as they are stored; an empty roll number is none.
+
+    Raises:
+        Unprocessable: one of them is empty, too long or has control characters.
+    """
+    number = _clean(roll_no, "roll_no", MAX_ROLL_NO_CHARACTERS) if roll_no and roll_no.strip() else None
+    return _clean(name, "name", MAX_NAME_CHARACTERS), number
 
 
 def _taken() -> Conflict:

@@ -1,0 +1,87 @@
+"""A real server of the API's routes for the tests: uvicorn on a free port, a real database, real parts."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import uvicorn
+from fastapi import APIRouter, FastAPI
+
+from server.access import Access
+from server.api import problems
+from server.api.parts import Parts
+from server.attendance import AttendanceStore
+from server.camera import Cameras
+from server.config import Settings
+from server.database import Database
+from server.events import EventBus
+from server.metrics import Metrics
+from server.recognition.people import PeopleStore
+from server.recognition.worker import RecognitionWorker
+from server.sessions import SessionRegistry
+from tests.wait import until
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running server: its parts, a client for it and its address for WebSockets."""
+
+    parts: Parts
+    client: httpx.AsyncClient
+    host: str
+    server: uvicorn.Server
+
+
+def make_parts(settings: Settings) -> Parts:
+    metrics, events = Metrics(), EventBus()
+    database = Database(settings.resolved_database_url)
+    recognition = RecognitionWorker(settings, metrics, events.publish)
+    cameras = Cameras(settings, metrics, events, recognition)
+    return Parts(
+        settings=settings,
+        metrics=metrics,
+        events=events,
+        access=Access(settings.publish_token, settings.view_token),
+        database=database,
+        people=PeopleStore(database),
+        attendance=AttendanceStore(database, settings.timezone),
+        recognition=recognition,
+        cameras=cameras,
+        sessions=SessionRegistry(cameras, settings, metrics),
+    )
+
+
+@asynccontextmanager
+async def serving(
+    routers: Sequence[APIRouter], data: Path, *, view_token: str = "", publish_token: str = "", timezone: str = "UTC"
+) -> AsyncIterator[Served]:
+    """Serve `routers` until the block ends; recognition is not started, cameras run."""
+    settings = Settings(data=data, view_token=view_token, publish_token=publish_token, timezone=timezone)
+    parts = make_parts(settings)
+    app = FastAPI()
+    app.state.parts = parts
+    problems.install(app)
+    for router in routers:
+        app.include_router(router)
+    ready = asyncio.Event()
+    cameras = asyncio.create_task(parts.cameras.run(ready))
+    await ready.wait()
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", timeout_graceful_shutdown=2))
+    serving = asyncio.create_task(server.serve())
+    await until(lambda: server.started)
+    host = f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    try:
+        async with httpx.AsyncClient(base_url=f"http://{host}", timeout=30) as client:
+            yield Served(parts, client, host, server)
+    finally:
+        server.should_exit = True
+        await serving
+        cameras.cancel()
+        await asyncio.gather(cameras, return_exceptions=True)
+        await parts.recognition.close()
+        await parts.database.aclose()
