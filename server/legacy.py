@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 import socketio
 
-from .access import COOKIE, Access
+from .access import COOKIE, Access, bearer
 from .config import Settings
 from .events import CameraChanged, Detections, EventBus, Face
 from .jpeg import JpegFeeds, Message, TappedCameras
@@ -102,8 +102,17 @@ class LegacyStream:
             task.cancel()
 
     def _may_view(self, environ: Mapping[str, Any], token: object) -> bool:
+        """By the rules of `api.auth`: a shown token counts, wrong ones are limited, else the cookie decides."""
         authorization = f"Bearer {token}" if isinstance(token, str) else environ.get("HTTP_AUTHORIZATION")
-        return self._access.may_view(authorization, _view_cookie(environ.get("HTTP_COOKIE", "")))
+        if not bearer(authorization):
+            return self._access.may_view(None, _view_cookie(environ.get("HTTP_COOKIE", "")))
+        address = (environ["asgi.scope"].get("client") or ("", 0))[0]
+        if self._access.guesses.wait_s(address):
+            return False
+        if not self._access.may_view(authorization, None):
+            self._access.guesses.add(address)
+            return False
+        return True
 
     async def _follow_events(self) -> None:
         with self._events.subscribe() as subscription:

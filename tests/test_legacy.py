@@ -29,7 +29,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from server import jpeg
-from server.access import COOKIE, Access
+from server.access import COOKIE, GUESSES, Access
 from server.camera import FrameTap
 from server.config import Settings
 from server.events import CameraChanged, Detections, EventBus, Face
@@ -229,6 +229,18 @@ async def test_only_those_who_may_view_are_admitted(
                 async with client(running.url, auth, headers=headers):
                     pass
             assert running.camera.taps == set()
+
+
+async def test_guessing_ends_after_a_few_wrong_tokens() -> None:
+    async with serving(Settings(view_token="view")) as running:
+        refused = socketio.exceptions.ConnectionError
+        for _ in range(GUESSES):
+            with pytest.raises(refused):
+                async with client(running.url, {"token": "wrong"}, transports=["websocket"]):
+                    pass
+        with pytest.raises(refused):
+            async with client(running.url, {"token": "view"}, transports=["websocket"]):
+                pass
 
 
 async def test_pages_of_other_hosts_are_refused() -> None:

@@ -1,0 +1,131 @@
+"""The pages, and the files they load under `/static`. Whoever may not view is sent to the sign-in page first."""
+
+from __future__ import annotations
+
+from datetime import date as Date  # noqa: N812 - the query's name is `date`
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
+from starlette.templating import Jinja2Templates
+from starlette.types import Scope
+
+from ..access import COOKIE
+from .auth import same_site_path
+from .parts import PartsDep
+
+WEB = Path(__file__).resolve().parents[2] / "web"
+SERVED = frozenset({".css", ".js", ".svg"})
+
+# Scripts and styles come as files from us and nothing runs inline, so that a name is never more than text.
+# `ws: wss:` because not every browser counts our own WebSocket as 'self'.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data: blob:",
+        "media-src 'self' blob:",
+        "connect-src 'self' ws: wss:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+templates = Jinja2Templates(directory=WEB / "templates")
+router = APIRouter(include_in_schema=False)
+
+
+class SignInFirst(HTTPException):
+    """The page needs view access; carries the way to the sign-in page and back."""
+
+    def __init__(self, request: Request) -> None:
+        target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+        super().__init__(
+            303, headers={"Location": f"/login?next={quote(target, safe='')}", "Cache-Control": "no-store"}
+        )
+
+
+async def require_view_or_sign_in(request: Request, parts: PartsDep) -> None:
+    """Let viewers pass.
+
+    Raises:
+        SignInFirst: the browser has neither the cookie nor a header.
+    """
+    if not parts.access.may_view(request.headers.get("authorization"), request.cookies.get(COOKIE)):
+        raise SignInFirst(request)
+
+
+SignedIn = Depends(require_view_or_sign_in)
+
+
+@router.get("/", dependencies=[SignedIn])
+async def live(request: Request, parts: PartsDep) -> Response:
+    """Every camera, and who is present today."""
+    cameras = [camera.id for camera in parts.cameras.all()]
+    return _page(request, "live.html", cameras=cameras, today=parts.attendance.today())
+
+
+@router.get("/people", dependencies=[SignedIn])
+async def people(request: Request) -> Response:
+    """Who is enrolled."""
+    return _page(request, "people.html")
+
+
+@router.get("/attendance", dependencies=[SignedIn])
+async def attendance(request: Request, parts: PartsDep, date: str = "") -> Response:
+    """One day's attendance; a day that is none shows today."""
+    today = parts.attendance.today()
+    return _page(request, "attendance.html", today=today, day=_day(date) or today)
+
+
+@router.get("/login")
+async def login(request: Request, parts: PartsDep, next: str = "/") -> Response:  # noqa: A002
+    """The sign-in form, unless there is no need for it."""
+    target = same_site_path(next)
+    if parts.access.may_view(None, request.cookies.get(COOKIE)):
+        return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
+    return _page(request, "login.html", next=target)
+
+
+class Assets(StaticFiles):
+    """The files the pages load, and nothing else of that folder; the browser asks each time whether they are new."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file.
+
+        Raises:
+            HTTPException: there is no such file, or it is not for browsers.
+        """
+        if Path(path).suffix not in SERVED:
+            raise HTTPException(404)
+        response = await super().get_response(path, scope)
+        response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
+        return response
+
+
+def mount_static(app: FastAPI) -> None:
+    """Serve `web/` under `/static`."""
+    app.mount("/static", Assets(directory=WEB), name="static")
+
+
+def _page(request: Request, template: str, **content: Any) -> Response:
+    page = None if template == "login.html" else request.url.path
+    return templates.TemplateResponse(request, template, {"page": page, **content}, headers=HEADERS)
+
+
+def _day(text: str) -> Date | None:
+    try:
+        return Date.fromisoformat(text)
+    except ValueError:
+        return None

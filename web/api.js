@@ -1,0 +1,87 @@
+// @ts-check
+/**
+ * The server's JSON routes. Every request has a deadline; every failure is an ApiError with words for a person.
+ *
+ * @typedef {{ id: string, online: boolean }} CameraStatus
+ * @typedef {{ id: number, name: string, roll_no: string | null, photos: number }} Person
+ * @typedef {{ id: number, person_id: number, name: string, roll_no: string | null, camera_id: string,
+ *   timestamp: string, distance: number | null }} Attendance
+ */
+
+import { strings } from "./strings.js";
+
+const TIMEOUT_MS = 8_000;
+
+/** A request that did not succeed. `status` is 0 when no answer came. */
+export class ApiError extends Error {
+  /**
+   * @param {string} message
+   * @param {{ status?: number, reason?: string, retryAfterMs?: number }} [about]
+   */
+  constructor(message, { status = 0, reason = "", retryAfterMs = 0 } = {}) {
+    super(message);
+    this.status = status;
+    this.reason = reason;
+    this.retryAfterMs = retryAfterMs;
+  }
+
+  /** Whether signing in would help. */
+  get denied() {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {{ method?: string, json?: unknown, form?: FormData, signal?: AbortSignal, timeoutMs?: number }} [options]
+ * @returns {Promise<any>} the parsed JSON, or null when the answer has no body
+ * @throws {ApiError}
+ */
+export async function request(path, { method = "GET", json, form, signal, timeoutMs = TIMEOUT_MS } = {}) {
+  const deadline = AbortSignal.timeout(timeoutMs);
+  const response = await send(path, {
+    method,
+    headers: json === undefined ? {} : { "Content-Type": "application/json" },
+    body: json === undefined ? form : JSON.stringify(json),
+    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+  });
+  if (!response.ok) {
+    throw await problem(response);
+  }
+  return response.status === 204 ? null : response.json();
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} init
+ */
+async function send(path, init) {
+  try {
+    return await fetch(path, { ...init, cache: "no-store" });
+  } catch (error) {
+    const timedOut = error instanceof DOMException && error.name === "TimeoutError";
+    throw new ApiError(timedOut ? strings.serverSlow : strings.serverUnreachable);
+  }
+}
+
+/**
+ * The error an `application/problem+json` answer describes.
+ *
+ * @param {Response} response
+ */
+async function problem(response) {
+  const { detail, reason } = await response.json().catch(() => ({}));
+  const retryAfterMs = Number(response.headers.get("Retry-After") ?? 0) * 1000;
+  return new ApiError(typeof detail === "string" ? detail : strings.serverError(response.status), {
+    status: response.status,
+    reason: typeof reason === "string" ? reason : "",
+    retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 0,
+  });
+}
+
+/** Let a session end even while the page goes away. @param {string} sessionId */
+export function endSession(sessionId) {
+  const path = `/webrtc/sessions/${encodeURIComponent(sessionId)}`;
+  // The server ends it by itself where this cannot be delivered.
+  fetch(path, { method: "DELETE", keepalive: true }).catch(() => {});
+}

@@ -1,0 +1,127 @@
+// @ts-check
+/**
+ * A camera's pictures as JPEG over Socket.IO, drawn on a canvas: for where WebRTC cannot get through.
+ *
+ *   connecting --picture--> showing --no picture for 2 s--> stalled --picture--> showing
+ *   any --connection lost--> stalled (Socket.IO connects again by itself)
+ *   any --close()--> closed
+ *
+ * Each picture is acknowledged once it is drawn; the server holds back the next one until then, so that a slow line
+ * shows fewer pictures, not older ones. Dispatches "change" whenever `state` changes.
+ *
+ * @typedef {"connecting" | "showing" | "stalled" | "closed"} JpegState
+ * @typedef {{ frame: string, camera_id: string | number, timestamp: string }} FrameMessage
+ */
+
+const STALLED_MS = 2_000;
+const WATCH_MS = 250;
+const RETRY_MS = 500;
+const LONGEST_RETRY_MS = 3_000;
+
+export class JpegLink extends EventTarget {
+  #cameraId;
+  #canvas;
+  /** @type {import("/static/vendor/socket.io.js").Socket | null} */
+  #socket = null;
+  /** @type {JpegState} */
+  #state = "connecting";
+  #pictureAt = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #watch;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+
+  /**
+   * @param {string} cameraId
+   * @param {HTMLCanvasElement} canvas
+   */
+  constructor(cameraId, canvas) {
+    super();
+    this.#cameraId = cameraId;
+    this.#canvas = canvas;
+  }
+
+  get state() {
+    return this.#state;
+  }
+
+  start() {
+    this.#watch = setInterval(() => this.#check(), WATCH_MS);
+    this.#load();
+  }
+
+  close() {
+    this.#set("closed");
+    clearInterval(this.#watch);
+    clearTimeout(this.#retry);
+    this.#socket?.disconnect();
+  }
+
+  /** The library is loaded only when it is needed. */
+  async #load() {
+    const library = await import("/static/vendor/socket.io.js").catch(() => null);
+    if (this.#state === "closed") {
+      return;
+    }
+    if (library === null) {
+      this.#retry = setTimeout(() => this.#load(), LONGEST_RETRY_MS);
+    } else {
+      this.#connect(library.io);
+    }
+  }
+
+  /** @param {typeof import("/static/vendor/socket.io.js").io} io */
+  #connect(io) {
+    const socket = io("/stream", {
+      auth: { camera_id: this.#cameraId },
+      forceNew: true,
+      reconnectionDelay: RETRY_MS,
+      reconnectionDelayMax: LONGEST_RETRY_MS,
+      transports: ["websocket", "polling"],
+      tryAllTransports: true,
+    });
+    this.#socket = socket;
+    socket.on("frame", (/** @type {FrameMessage} */ message, /** @type {(() => void) | undefined} */ acknowledge) => {
+      this.#draw(message).finally(() => acknowledge?.());
+    });
+    socket.on("disconnect", (reason) => {
+      this.#set("stalled");
+      // The one case in which Socket.IO does not come back by itself.
+      if (reason === "io server disconnect") {
+        socket.connect();
+      }
+    });
+  }
+
+  /** @param {FrameMessage} message */
+  async #draw(message) {
+    const bytes = Uint8Array.from(atob(message.frame), (letter) => letter.charCodeAt(0));
+    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null);
+    if (bitmap === null || this.#state === "closed") {
+      bitmap?.close();
+      return;
+    }
+    if (this.#canvas.width !== bitmap.width || this.#canvas.height !== bitmap.height) {
+      this.#canvas.width = bitmap.width;
+      this.#canvas.height = bitmap.height;
+    }
+    this.#canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+    bitmap.close();
+    this.#pictureAt = performance.now();
+    this.#set("showing");
+  }
+
+  #check() {
+    if (this.#state === "showing" && performance.now() - this.#pictureAt > STALLED_MS) {
+      this.#set("stalled");
+    }
+  }
+
+  /** @param {JpegState} state */
+  #set(state) {
+    if (this.#state !== state && this.#state !== "closed") {
+      this.#state = state;
+      this.dispatchEvent(new Event("change"));
+    }
+  }
+}

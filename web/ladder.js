@@ -1,0 +1,111 @@
+// @ts-check
+/**
+ * What a player shows, from what it knows: one pure function, so that the words and the picture cannot disagree.
+ *
+ * | known                                   | data-transport  | data-state |
+ * | signing in is needed                    | none            | denied     |
+ * | the camera sends nothing                | webrtc/jpeg/none| offline    |
+ * | WebRTC decodes                          | webrtc          | live       |
+ * | JPEG shows, WebRTC still in its time    | jpeg            | connecting |
+ * | JPEG shows, WebRTC late, stalled, failed| jpeg            | live       |
+ * | neither, WebRTC had a picture           | webrtc          | stalled    |
+ * | neither, JPEG had a picture             | jpeg            | stalled    |
+ * | nothing yet                             | none            | connecting |
+ *
+ * @typedef {"webrtc" | "jpeg" | "none"} Transport
+ * @typedef {"connecting" | "live" | "stalled" | "offline" | "denied"} PlayerState
+ * @typedef {{ state: "online" | "stale" | "offline", since: string }} CameraFact
+ * @typedef {object} Facts
+ * @property {string} cameraId
+ * @property {boolean} denied
+ * @property {string} missing why there is no such camera, or ""
+ * @property {import("./webrtc.js").LinkState} webrtc
+ * @property {string} failure why the last WebRTC attempt ended, or ""
+ * @property {number | null} retryInS seconds to the next attempt; null while one is under way
+ * @property {import("./jpeg.js").JpegState} jpeg
+ * @property {CameraFact | null} camera null until the server tells
+ * @typedef {{ transport: Transport, state: PlayerState, reason: string, badge: string }} View
+ */
+
+import { strings } from "./strings.js";
+
+/**
+ * @param {Facts} facts
+ * @returns {View}
+ */
+export function describe(facts) {
+  if (facts.denied) {
+    return { transport: "none", state: "denied", reason: strings.denied, badge: strings.denied };
+  }
+  const transport = chooseTransport(facts);
+  const silence = facts.missing || describeSilence(facts);
+  if (silence) {
+    return { transport, state: "offline", reason: silence, badge: silence };
+  }
+  if (transport === "webrtc") {
+    return facts.webrtc === "playing"
+      ? { transport, state: "live", reason: strings.live, badge: strings.liveBadge }
+      : { transport, state: "stalled", reason: strings.stalled, badge: strings.stalledBadge };
+  }
+  return transport === "jpeg" ? describeJpeg(facts) : describeNothing(facts);
+}
+
+/**
+ * @param {Facts} facts
+ * @returns {Transport}
+ */
+function chooseTransport({ webrtc, jpeg }) {
+  if (webrtc === "playing") {
+    return "webrtc";
+  }
+  if (jpeg === "showing") {
+    return "jpeg";
+  }
+  if (webrtc === "stalled") {
+    return "webrtc";
+  }
+  return jpeg === "stalled" ? "jpeg" : "none";
+}
+
+/** @param {Facts} facts */
+function describeSilence({ cameraId, camera }) {
+  if (camera?.state === "offline") {
+    return strings.offline(cameraId, camera.since);
+  }
+  return camera?.state === "stale" ? strings.stale(cameraId, camera.since) : "";
+}
+
+/**
+ * @param {Facts} facts
+ * @returns {View}
+ */
+function describeJpeg(facts) {
+  const transport = "jpeg";
+  if (facts.jpeg === "stalled") {
+    return { transport, state: "stalled", reason: facts.failure || strings.stalled, badge: retryBadge(facts) };
+  }
+  if (facts.webrtc === "connecting" && !facts.failure) {
+    return { transport, state: "connecting", reason: strings.poster, badge: strings.connectingBadge };
+  }
+  const why = facts.failure || (facts.webrtc === "stalled" ? strings.webrtcStalled : strings.webrtcLate);
+  return { transport, state: "live", reason: why, badge: strings.fallbackBadge(why, whenRetried(facts)) };
+}
+
+/**
+ * @param {Facts} facts
+ * @returns {View}
+ */
+function describeNothing(facts) {
+  const reason = facts.failure || strings.connecting;
+  return { transport: "none", state: "connecting", reason, badge: retryBadge(facts) };
+}
+
+/** @param {Facts} facts */
+function retryBadge(facts) {
+  return facts.failure ? strings.retryBadge(facts.failure, whenRetried(facts)) : strings.connectingBadge;
+}
+
+/** @param {Facts} facts */
+function whenRetried({ retryInS }) {
+  return retryInS === null || retryInS < 1 ? strings.retryingNow : strings.retryingIn(Math.round(retryInS));
+}
