@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -63,8 +64,11 @@ class Settings:
     jpeg_quality: int = _setting(70, "JPEG quality, 1 to 100")
 
     def __post_init__(self) -> None:
-        for name in ("port", "recognition_every"):
+        _require(0 <= self.port <= 65535, "port", self.port, "it must be from 0 to 65535")
+        for name in ("recognition_every", "recognition_distance", "recognition_margin"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "it cannot be negative")
+        for name in (each.name for each in fields(self) if each.name.endswith("_s")):
+            _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "it must be more than 0 seconds")
         for name in ("viewer_queue_packets", "jpeg_every", "max_sessions", "video_bitrate_bps"):
             _require(getattr(self, name) >= 1, name, getattr(self, name), "it must be at least 1")
         _require(1 <= self.jpeg_quality <= 100, "jpeg_quality", self.jpeg_quality, "it must be from 1 to 100")
@@ -72,6 +76,8 @@ class Settings:
         _require(self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}")
         for address in (*self.interfaces, *filter(None, [self.public_address])):
             _require(_is_address(address), "interfaces or public_address", address, "it must be an IP address")
+        for name in ("publish_token", "view_token"):
+            _require_token(name, getattr(self, name))
 
     @property
     def is_loopback(self) -> bool:
@@ -142,15 +148,21 @@ def _from_environ(environ: Mapping[str, str]) -> dict[str, str]:
         if not variable.startswith(PREFIX):
             continue
         key = variable.removeprefix(PREFIX).lower()
-        if key.removesuffix("_file") in SECRETS and key.endswith("_file"):
-            key = key.removesuffix("_file")
-            try:
-                value = Path(value).read_text(encoding="utf-8").strip()  # noqa: PLW2901 - the file's content stands for it
-            except OSError as error:
-                raise ConfigError(f"{variable} names a file that cannot be read: {error}") from error
+        secret = key.removesuffix("_file")
+        if secret != key and secret in SECRETS:
+            if PREFIX + secret.upper() in environ:
+                raise ConfigError(f"Both {PREFIX}{secret.upper()} and {variable} are set. Remove one of them.")
+            key, value = secret, _secret(variable, Path(value))  # noqa: PLW2901 - the file's content stands for it
         _require_known(key, variable)
         values[key] = value
     return values
+
+
+def _secret(variable: str, file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{variable} names a file that cannot be read: {error}") from error
 
 
 def _require_known(key: str, shown: str) -> None:
@@ -162,23 +174,45 @@ def _require_known(key: str, shown: str) -> None:
     raise ConfigError(f"There is no setting {shown}.{hint} docs/configuration.md lists them all.")
 
 
+_WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}
+_KINDS = {bool: "yes or no", int: "a whole number", float: "a number", str: "text", Path: "a path"}
+
+
 def _coerce(name: str, value: Any, kind: Any) -> Any:
     try:
-        if kind is bool and isinstance(value, str):
-            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[
-                value.lower()
-            ]
         if kind == tuple[str, ...]:
             parts = value.split(",") if isinstance(value, str) else value
             return tuple(str(part).strip() for part in parts if str(part).strip())
-        return kind(value)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"Setting {name} = {value!r} is not a {getattr(kind, '__name__', 'list')}.") from error
+        return _coerce_single(value, kind)
+    except (KeyError, TypeError, ValueError):
+        shown = "(not shown)" if name in SECRETS else repr(value)
+        raise ConfigError(f"Setting {name} = {shown} is not {_KINDS.get(kind, 'a list')}.") from None
+
+
+def _coerce_single(value: Any, kind: Any) -> Any:
+    """Text from flags and environment becomes what is needed; what a file says must be of that kind already.
+
+    Raises:
+        KeyError, TypeError, ValueError: it cannot.
+    """
+    if kind is bool:
+        return _WORDS[value.lower()] if isinstance(value, str) else {True: True, False: False}[value]
+    if isinstance(value, bool) or (kind in (str, Path) and not isinstance(value, (str, Path))):
+        raise TypeError
+    if kind is int and isinstance(value, float):
+        raise TypeError
+    return kind(value)
 
 
 def _require(condition: bool, name: str, value: Any, why: str) -> None:
     if not condition:
         raise ConfigError(f"Setting {name} = {value!r}: {why}.")
+
+
+def _require_token(name: str, token: str) -> None:
+    """A header could not carry anything else; the token itself is never shown."""
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise ConfigError(f"Setting {name}: a token has ASCII letters, digits and signs only, without spaces.")
 
 
 def _is_address(text: str) -> bool:
