@@ -1,0 +1,15 @@
+"""The sample camera: a clip of two people that plays in a loop, and the photo of the one who is enrolled.
+
+Made by tools/make_sample.py from a photograph in the public domain (NASA). `CLIP` is 1280x720 at 30 frames a second for
+12 s; its last frame leads into its first. `PHOTO` shows the person who sits on the left.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_FOLDER = Path(__file__).parent
+
+CLIP = _FOLDER / "classroom.mp4"
+PHOTO = _FOLDER / "person.jpg"
+PERSON_NAME = "Ada Sample"
