@@ -21,15 +21,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stock-counts", type=int, nargs="+", default=[0, 1, 2, 3], help="viewers of stock aiortc; default: 0 1 2 3"
     )
     viewers.set_defaults(run=_viewers)
+    for bench in (latency, viewers):
+        bench.add_argument("--clip", metavar="FILE", help="the camera's video; default: the sample camera's")
 
 
 def _latency(options: argparse.Namespace, _settings: Any) -> int:
-    from .latency import run
+    from .latency import run  # noqa: PLC0415 - only where it is run: needs the server's packages
 
-    return run(options.seconds)
+    return run(options.seconds, options.clip or _sample_clip())
 
 
 def _viewers(options: argparse.Namespace, _settings: Any) -> int:
-    from .viewers import run
+    from .viewers import run  # noqa: PLC0415
 
-    return run(options.seconds, options.counts, options.stock_counts)
+    return run(options.seconds, options.clip or _sample_clip(), options.counts, options.stock_counts)
+
+
+def _sample_clip() -> str:
+    from ..sample import CLIP  # noqa: PLC0415
+
+    return str(CLIP)

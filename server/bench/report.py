@@ -1,0 +1,77 @@
+"""What a measurement prints: the machine and the versions first, so that a figure can be judged."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+
+
+def heading(title: str, **more: str) -> str:
+    """Title, time, machine and versions, in lines."""
+    versions = {name: version(name) for name in ("surveillx-fastrtc", "aiortc", "av")} | more
+    return "\n".join(
+        (
+            title,
+            f"  at        {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+            f"  machine   {os.cpu_count()} x {_processor()}, {platform.system()} {platform.release()}",
+            f"  versions  Python {platform.python_version()}, "
+            + ", ".join(f"{name} {number}" for name, number in versions.items()),
+            f"  load      {os.getloadavg()[0]:.2f} before the start" if hasattr(os, "getloadavg") else "",
+        )
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Latencies in milliseconds, in the order they were seen, and how many seconds that took."""
+
+    values_ms: Sequence[float]
+    seconds: float
+
+    @property
+    def median_ms(self) -> float:
+        """The middle one."""
+        return median(self.values_ms)
+
+    @property
+    def p95_ms(self) -> float:
+        """19 of 20 are no greater."""
+        ordered = sorted(self.values_ms)
+        return ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+
+    @property
+    def fps(self) -> float:
+        """Pictures a second."""
+        return len(self.values_ms) / self.seconds
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Columns wide enough for their content; the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(cells))
+        for cells in (list(zip(row, widths, strict=True)) for row in (header, *rows))
+    )
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Of the straight line nearest to the points (least squares): what one more x adds to y."""
+    mean_x = sum(x for x, _ in points) / len(points)
+    mean_y = sum(y for _, y in points) / len(points)
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread

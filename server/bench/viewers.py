@@ -1,0 +1,117 @@
+"""`surveillx bench viewers`: what one more viewer costs the server, beside stock aiortc with MediaRelay.
+
+The same camera, the same viewers, one server after the other, in one run. Recognition is off: it costs the same
+whatever the number of viewers. Linux only, for /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+
+import httpx
+
+from .latency import own_server
+from .processes import BenchError, Child, Serving, cpu_seconds, serving, started
+from .report import heading, slope, table
+
+SETTLE_S = 2.0
+CAMERA_TIMEOUT_S = 20.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """With so many viewers: the server's CPU cores in use, and pictures a second at the median and the worst viewer."""
+
+    viewers: int
+    cores: float
+    median_fps: float
+    worst_fps: float
+
+
+def run(seconds: float, clip: str, counts: Sequence[int], stock_counts: Sequence[int]) -> int:
+    """Measure and print; returns the exit status."""
+    if not sys.platform.startswith("linux"):
+        print("surveillx bench: this measurement reads /proc and runs on Linux only", file=sys.stderr)
+        return 1
+    print(heading("Server CPU and viewers, 1280x720 at 30 fps, recognition off"), flush=True)
+    try:
+        ours = _series(partial(own_server, recognition_every=0), clip, counts, seconds)
+        stock = _series(partial(serving, "server.bench.stock"), clip, stock_counts, seconds)
+    except BenchError as error:
+        print(f"surveillx bench: {error}", file=sys.stderr)
+        return 1
+    print(render(ours, stock))
+    return 0
+
+
+def _series(
+    server: Callable[[], AbstractContextManager[Serving]], clip: str, counts: Sequence[int], seconds: float
+) -> list[Point]:
+    with (
+        server() as running,
+        started("server.bench.camera", running.url, clip),
+        started("server.bench.load", running.url) as load,
+    ):
+        _wait_for_camera(running)
+        points = []
+        for count in sorted(counts):
+            ask(load, str(count))
+            time.sleep(SETTLE_S)
+            points.append(_point(running, load, seconds))
+        return points
+
+
+def _wait_for_camera(server: Serving) -> None:
+    deadline = time.monotonic() + CAMERA_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if any(camera["online"] for camera in httpx.get(f"{server.url}/api/cameras").json()):
+            return
+        time.sleep(0.1)
+    raise BenchError("The camera did not come up; its messages are above.")
+
+
+def _point(server: Serving, load: Child, seconds: float) -> Point:
+    cpu, clock, pictures = cpu_seconds(server.pid), time.monotonic(), ask(load, "count")
+    time.sleep(seconds)
+    passed = time.monotonic() - clock
+    cores = (cpu_seconds(server.pid) - cpu) / passed
+    rates = [(after - before) / passed for before, after in zip(pictures, ask(load, "count"), strict=True)]
+    return Point(len(rates), cores, median(rates or [0.0]), min(rates, default=0.0))
+
+
+def ask(load: Child, line: str) -> list[int]:
+    """Give the viewers' process one line; the pictures each viewer has by then.
+
+    Raises:
+        BenchError: it has ended, such as for a refused viewer.
+    """
+    try:
+        print(line, file=load.input, flush=True)
+        answer = load.output.readline()
+    except BrokenPipeError:
+        answer = ""
+    if not answer:
+        raise BenchError("The viewers could not connect; their messages are above.")
+    return [int(pictures) for pictures in json.loads(answer)]
+
+
+def render(ours: Sequence[Point], stock: Sequence[Point]) -> str:
+    """Both series, what an added viewer costs in each (from the first viewer on), and the ratio."""
+    rows = [
+        (name, str(point.viewers), f"{point.cores:.3f}", f"{point.median_fps:.1f}", f"{point.worst_fps:.1f}")
+        for name, points in (("SurveillX", ours), ("aiortc + MediaRelay", stock))
+        for point in points
+    ]
+    lines = [table(("server", "viewers", "cores", "fps (median)", "fps (worst)"), rows)]
+    costs = [slope([(p.viewers, p.cores) for p in points if p.viewers]) for points in (ours, stock)]
+    lines.append(f"an added viewer: SurveillX {costs[0]:.4f} cores, aiortc + MediaRelay {costs[1]:.4f} cores")
+    if costs[0] > 0:
+        lines.append(f"ratio: 1/{costs[1] / costs[0]:.0f}")
+    return "\n".join(lines)

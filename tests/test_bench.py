@@ -1,0 +1,162 @@
+"""The benches measure what they say: the clock survives the codec and the browser, and the viewers count pictures."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from server.bench import add_arguments, browser, clock, latency, viewers
+from server.bench.latency import DIRECT, WITH, WITHOUT
+from server.bench.processes import BenchError, cpu_seconds, serving, started
+from server.bench.report import Sample, heading, slope, table
+from server.bench.viewers import Point, ask
+
+from .wait import until_sync
+
+
+def noise(seed: int) -> av.VideoFrame:
+    pixels = np.random.default_rng(seed).integers(0, 255, (720, 1280, 3), np.uint8)
+    return av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format="yuv420p")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
+    file = tmp_path_factory.mktemp("clips") / "grey.mp4"
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("mpeg4", rate=30)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv420p"
+        for number in range(15):
+            frame = av.VideoFrame.from_ndarray(np.full((720, 1280, 3), 100, np.uint8), format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            container.mux(stream.encode(frame.reformat(format="yuv420p")))
+        container.mux(stream.encode())
+    return str(file)
+
+
+@pytest.mark.parametrize("now_ms", [0, 1, 0x5555, 0xAAAA, 0xFFFF, 1_700_000_123_456])
+def test_the_clock_survives_a_lossy_codec(now_ms: int) -> None:
+    encoder = av.CodecContext.create("libvpx", "w")
+    assert isinstance(encoder, av.VideoCodecContext)
+    encoder.width, encoder.height, encoder.pix_fmt, encoder.bit_rate = 1280, 720, "yuv420p", 1_000_000
+    encoder.time_base = Fraction(1, 30)
+    encoder.options = {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0"}
+    frame = noise(1)
+    clock.draw(frame, now_ms)
+    frame.pts, frame.time_base = 0, Fraction(1, 30)
+    decoder = av.CodecContext.create("vp8", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    [decoded] = [picture for packet in encoder.encode(frame) for picture in decoder.decode(packet)]
+    assert clock.read(decoded) == now_ms % clock.MODULUS
+
+
+def test_a_picture_without_a_clock_is_not_read() -> None:
+    black = av.VideoFrame(1280, 720, "yuv420p")
+    for plane in black.planes:
+        plane.update(bytes(plane.buffer_size))
+    assert clock.read(black) is None
+
+
+def test_a_copy_is_independent() -> None:
+    frame = noise(2)
+    before = clock.plane_of(frame, 0).copy()
+    own = clock.copy(frame)
+    clock.draw(own, 12345)
+    assert clock.read(own) == 12345
+    np.testing.assert_array_equal(clock.plane_of(frame, 0), before)
+    np.testing.assert_array_equal(clock.plane_of(own, 2)[100:], clock.plane_of(frame, 2)[100:])
+
+
+def test_the_browser_reads_the_clock(clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(browser, "PICTURES_UNTIL_WARM", 5)
+    with (
+        browser.chromium() as chromium,
+        serving("server.bench.direct") as meeting,
+        started("server.bench.camera", meeting.url, clip),
+    ):
+        sample = browser.measure(chromium, meeting.url, 1.0)
+    assert len(sample.values_ms) > 3
+    # A clock read wrongly, or not modulo its range, gives tens of seconds.
+    assert 0 < sample.median_ms < 3000
+
+
+def test_viewers_count_pictures(clip: str) -> None:
+    with (
+        serving("server.bench.stock") as server,
+        started("server.bench.camera", server.url, clip),
+        started("server.bench.load", server.url) as load,
+    ):
+        viewers._wait_for_camera(server)
+        assert len(ask(load, "2")) == 2
+        until_sync(lambda: min(ask(load, "count")) > 5, 20, "pictures at both viewers")
+        assert cpu_seconds(server.pid) > 0
+
+
+def test_refused_viewers_are_no_result() -> None:
+    with (
+        serving("server.bench.direct") as server,
+        started("server.bench.load", server.url) as load,
+        pytest.raises(BenchError, match="could not connect"),
+    ):
+        ask(load, "1")
+
+
+def test_a_server_that_does_not_start_is_no_result() -> None:
+    with pytest.raises(BenchError, match="did not start"), serving("server.bench.no_such_module"):
+        pass
+
+
+def test_no_chromium_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("shutil.which", lambda _: "/nowhere/chromium")
+    assert latency.run(1.0, "clip.mp4") == 1
+    assert "playwright install chromium" in capsys.readouterr().err
+
+
+def test_the_latency_table() -> None:
+    samples = {DIRECT: Sample([50.0] * 30, 1.0), WITHOUT: Sample([60.0] * 60, 2.0), WITH: Sample([80.0] * 25, 1.0)}
+    lines = latency.render(samples).splitlines()
+    assert lines[0].split() == ["case", "n", "median", "ms", "p95", "ms", "fps", "above", "direct"]
+    assert lines[3].split()[-5:] == ["25", "80", "80", "25.0", "+30"]
+
+
+def test_the_viewers_table() -> None:
+    ours = [Point(n, 0.5 + 0.004 * n, 30.0, 29.5) for n in (1, 4, 16)]
+    stock = [Point(n, 0.2 + 0.24 * n, 30.0, 29.0) for n in (1, 2, 3)]
+    text = viewers.render([Point(0, 0.1, 0.0, 0.0), *ours], stock)
+    assert "an added viewer: SurveillX 0.0040 cores, aiortc + MediaRelay 0.2400 cores" in text
+    assert "ratio: 1/60" in text
+
+
+def test_arithmetic() -> None:
+    assert slope([(1, 5), (2, 7), (4, 11)]) == pytest.approx(2.0)
+    sample = Sample([float(value) for value in range(100, 0, -1)], 4.0)
+    assert (sample.median_ms, sample.p95_ms, sample.fps) == (50.5, 96.0, 25.0)
+    assert table(("a", "b"), [("long", "1")]) == "a     b\nlong  1"
+
+
+def test_the_heading_names_machine_and_versions() -> None:
+    text = heading("Latency", Chromium="1.2.3")
+    assert all(word in text for word in ("Latency", "UTC", "aiortc 1.", "Python 3.", "Chromium 1.2.3"))
+
+
+def test_the_options() -> None:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    options = parser.parse_args(["viewers", "--counts", "0", "2", "--seconds", "1"])
+    assert (options.counts, options.seconds, options.clip) == ([0, 2], 1.0, None)
+    assert callable(options.run)
+
+
+def test_the_server_loads_none_of_it() -> None:
+    program = "import sys, server.app; print(*[name for name in sys.modules if name.startswith('server.bench')])"
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path(__file__).parents[1]
+    )
+    assert result.stdout.strip() == ""
