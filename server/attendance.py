@@ -17,9 +17,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from .database import AttendanceRow, Database, Person
+from .database import Database
 from .errors import ConfigError, Unavailable
 from .events import AttendanceMarked
+from .tables import AttendanceRow, Person
 
 RETRY_S = 0.2  # between two attempts while the database is locked, full or away
 MAX_PENDING = 1000  # marks that wait for the database

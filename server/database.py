@@ -1,4 +1,4 @@
-"""The database: the tables, and the one thread that talks to it.
+"""The database, and the one thread that talks to it.
 
 SQLite in the data folder, or PostgreSQL by URL with the school's existing tables. Everything runs on one daemon thread,
 `surveillx-database`, one transaction a job, so that neither a slow disk nor a lock held by another program touches the
@@ -15,29 +15,16 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import (
-    Connection,
-    DateTime,
-    Dialect,
-    Engine,
-    ForeignKey,
-    Index,
-    String,
-    TypeDecorator,
-    create_engine,
-    event,
-    inspect,
-)
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DatabaseError, InternalError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, sessionmaker
-from sqlalchemy.schema import CreateColumn, CreateIndex
+from sqlalchemy.orm import Session, sessionmaker
 
 from .errors import ConfigError, Unavailable
+from .tables import create_missing
 
 T = TypeVar("T")
 
@@ -46,68 +33,6 @@ CLOSE_TIMEOUT_S = 5.0
 MAX_WAITING_JOBS = 1000
 
 logger = logging.getLogger("surveillx.database")
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, stored as UTC, also in columns that know no time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """To the database."""
-        return None if value is None else value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database; what carries no zone is UTC."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-class Base(DeclarativeBase):
-    """The tables' common register."""
-
-
-class Person(Base):
-    """A row of the school's `students`. It may have more columns there; we read and write these."""
-
-    __tablename__ = "students"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - an id is never given twice: tracks and pages keep them
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(100))
-    roll_no: Mapped[str | None] = mapped_column(String(50), unique=True)
-
-
-class FacePhoto(Base):
-    """What is kept of one enrolment photo: 128 little-endian float64 and a small JPEG of the face."""
-
-    __tablename__ = "face_photos"
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    student_id: Mapped[int] = mapped_column(ForeignKey("students.id", ondelete="CASCADE"), index=True)
-    embedding: Mapped[bytes]
-    thumbnail: Mapped[bytes]
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class AttendanceRow(Base):
-    """One person on one local day. The unique index IS the rule; everything before it is a shortcut."""
-
-    __tablename__ = "attendance_logs"
-    __table_args__ = (
-        Index("attendance_once_a_day", "student_id", "day", unique=True),
-        {"sqlite_autoincrement": True},
-    )
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    student_id: Mapped[int] = mapped_column(ForeignKey("students.id", ondelete="CASCADE"))
-    day: Mapped[date | None] = mapped_column(index=True)
-    camera_id: Mapped[str | None] = mapped_column(String(100))
-    timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
-    distance: Mapped[float | None]
 
 
 class Database:
@@ -130,7 +55,7 @@ class Database:
         self._thread = threading.Thread(target=self._work, name="surveillx-database", daemon=True)
         self._thread.start()
         try:
-            self.run_sync(lambda session: _create_missing(session.connection()))
+            self.run_sync(lambda session: create_missing(session.connection()))
         except (SQLAlchemyError, Unavailable) as error:
             self.close()
             raise ConfigError(_start_up_words(self._engine.url, error)) from error
@@ -284,46 +209,6 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', '')}")
 
 
-# Any program's change of a name or a face counts, also one made with the sqlite3 shell.
-_SQLITE_REVISION = (
-    "CREATE TABLE IF NOT EXISTS people_revision (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL)",
-    "INSERT OR IGNORE INTO people_revision VALUES (1, 0)",
-    *(
-        f"CREATE TRIGGER IF NOT EXISTS people_revision_{table}_{change} AFTER {change} ON {table} "  # noqa: S608
-        "BEGIN UPDATE people_revision SET revision = revision + 1; END"  # both words are from the tuples below
-        for table in ("students", "face_photos")
-        for change in ("INSERT", "UPDATE", "DELETE")
-    ),
-)
-
-
-def _create_missing(connection: Connection) -> None:
-    """Create our tables beside the school's, and add to the school's `attendance_logs` what the rule needs."""
-    Base.metadata.create_all(connection)
-    _require_columns(connection)
-    present = {column["name"] for column in inspect(connection).get_columns(AttendanceRow.__tablename__)}
-    indexes = {index["name"] for index in inspect(connection).get_indexes(AttendanceRow.__tablename__)}
-    table = AttendanceRow.metadata.tables[AttendanceRow.__tablename__]
-    for column in table.columns:
-        if column.name not in present:
-            definition = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
-    for index in table.indexes:
-        if index.name not in indexes:
-            connection.execute(CreateIndex(index))
-    if connection.dialect.name == "sqlite":
-        for statement in _SQLITE_REVISION:
-            connection.exec_driver_sql(statement)
-
-
-def _require_columns(connection: Connection) -> None:
-    needed = {"students": {"id", "name", "roll_no"}, "attendance_logs": {"id", "student_id", "timestamp"}}
-    for table, columns in needed.items():
-        missing = columns - {column["name"] for column in inspect(connection).get_columns(table)}
-        if missing:
-            raise ConfigError(f"The database's table {table} has no column {', '.join(sorted(missing))}.")
-
-
 _SQLITE_WORDS = {
     "SQLITE_BUSY": "The database is in use by another program. Try again in a moment.",
     "SQLITE_LOCKED": "The database is in use by another program. Try again in a moment.",
@@ -344,6 +229,10 @@ def _words(error: SQLAlchemyError) -> str:
     )
 
 
-def _start_up_words(url: URL, error: SQLAlchemyError | Unavailable) -> str:
-    words = error.detail if isinstance(error, Unavailable) else _words(error)
+def _start_up_words(url: URL, error: Exception) -> str:
+    """The words for whoever starts the server, who may also read what PostgreSQL says."""
+    cause = error.__cause__ if isinstance(error, Unavailable) else error
+    words = _words(cause) if isinstance(cause, SQLAlchemyError) else str(error)
+    if url.get_backend_name() == "postgresql":
+        words += f" It says: {getattr(cause, 'orig', cause)}"
     return f"Database {url.render_as_string(hide_password=True)}: {words}"

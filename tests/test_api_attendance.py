@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from server.api import attendance
-from server.database import Person
 from server.events import AttendanceMarked
+from server.tables import Person
 from tests.api_app import Served, serving
 
 ZONE = "Asia/Kolkata"

@@ -20,8 +20,9 @@ from sqlalchemy.dialects import postgresql
 import server.attendance
 import server.database
 from server.attendance import AttendanceStore
-from server.database import AttendanceRow, Database, Person
+from server.database import Database
 from server.errors import ConfigError, Unavailable
+from server.tables import AttendanceRow, Person
 from tests.wait import until
 
 BERLIN = "Europe/Berlin"

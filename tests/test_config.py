@@ -33,7 +33,7 @@ def test_flags_over_environment_over_file(file: Path) -> None:
 
 
 def test_the_environment_is_read_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in [name for name in os.environ if name.startswith("SURVEILLX_")]:  # noqa: TID251 - to be left out
+    for name in [name for name in os.environ if name.startswith("SURVEILLX_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("SURVEILLX_PORT", "81")
     assert load_settings().port == 81

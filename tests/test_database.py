@@ -20,8 +20,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 import server.database
-from server.database import AttendanceRow, Database, FacePhoto, Person
+from server.database import Database
 from server.errors import ConfigError, Unavailable
+from server.tables import AttendanceRow, FacePhoto, Person
 
 
 @pytest.fixture
@@ -235,7 +236,8 @@ async def test_more_jobs_than_the_queue_holds(file: Path, monkeypatch: pytest.Mo
 
 WRITER = """
 import sys
-from server.database import Database, Person
+from server.database import Database
+from server.tables import Person
 database = Database(sys.argv[1])
 def add(session):
     person = Person(name="Ann")

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 
 import numpy as np
 from sqlalchemy import delete, func, select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
-from ..database import AttendanceRow, Database, FacePhoto, Person
+from ..database import Database
 from ..errors import Conflict, NotFound, Unprocessable
+from ..tables import AttendanceRow, FacePhoto, Person
 from .gallery import Embedding, KnownFace, as_embedding
 from .photos import ExaminedPhoto
 
@@ -117,6 +118,8 @@ class _Addition:
             person = self._row(session)
         except IntegrityError:  # another program was faster; SQLite's write lock excludes that, PostgreSQL does not
             raise _taken() from None
+        except DataError:  # PostgreSQL: the school's own columns may be narrower than ours
+            raise Unprocessable("The name or roll number is too long for the school's table.", reason="name") from None
         now = datetime.now(UTC)
         session.add_all(
             FacePhoto(student_id=person.id, embedding=embedding, thumbnail=thumbnail, created_at=now)
