@@ -146,7 +146,7 @@ def clipped(box: Box, width: int, height: int) -> tuple[int, int, int, int]:
 
 
 def _at_least_one(length: float) -> int:
-    return max(1, round(length))
+    return max(1, int(length))
 
 
 def _shrunk(plane: Pixels, size: tuple[int, int]) -> Pixels:
