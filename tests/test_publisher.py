@@ -39,10 +39,11 @@ from server.publisher import (
 )
 from server.publisher.devices import CaptureArguments, camera_modes, capture_arguments, explain, kind_of
 from server.publisher.feeds import fit, open_feed
-from server.publisher.peer import IceServers
+from server.publisher.peer import WATCH_EVERY_S, IceServers, Stillness
 from server.publisher.signalling import server_url
 
 from .answerer import Answerer
+from .rtsp_camera import RtspCamera
 from .wait import until, until_sync
 
 CAMERAS = (CameraDevice("@device_pnp_1", "HD Webcam"), CameraDevice("@device_pnp_2", "Room 12"))
@@ -363,6 +364,35 @@ async def test_an_unplugged_camera_keeps_its_connection(answerer: Answerer, capl
     assert "Camera 0 gives no more pictures: unplugged? Trying again every 2 s." in caplog.text
 
 
+async def test_a_network_camera_is_published_and_found_again(
+    answerer: Answerer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.publisher.capture.RETRY_S", 0.1)
+    async with (
+        RtspCamera().serving() as camera,
+        publishing(PublisherSettings(server=answerer.url, source=camera.url)),
+    ):
+        await until(lambda: answerer.frames > 5)
+        camera.hang_up()
+        await until(lambda: len(camera.transports) == 2)
+        seen = answerer.frames
+        await until(lambda: answerer.frames > seen + 5)
+    assert answerer.size == (320, 240)
+    assert all("RTP/AVP/TCP" in transport for transport in camera.transports)
+    assert "Trying again" in caplog.text
+    assert len(answerer.offers) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [("401 Unauthorized", "user name and password"), ("404 Not Found", "look up the path")]
+)
+async def test_a_network_camera_that_says_no(status: str, words: str) -> None:
+    async with RtspCamera().serving() as camera:
+        camera.status = status
+        with pytest.raises(SourceError, match=words):
+            await asyncio.to_thread(open_feed, camera.url, Mode(), threading.Event())
+
+
 async def test_a_missing_file_ends_the_publisher(answerer: Answerer) -> None:
     publisher = Publisher(PublisherSettings(server=answerer.url, source="gone.mp4"))
     with pytest.raises(SourceError, match=r"There is no file gone\.mp4"):
@@ -413,6 +443,14 @@ async def test_a_killed_server_is_missed_and_found_again(clip: Path, caplog: pyt
     assert first == "The server has vanished. Trying again."
     assert second.startswith("No server at")
     assert last == "Live: camera 1, 1280x720 at 30 fps"
+
+
+def test_only_watched_time_counts_as_silence() -> None:
+    stillness = Stillness()
+    assert stillness.lasts(1, 100.0) == 0
+    assert stillness.lasts(1, 100.25) == 0.25
+    assert stillness.lasts(1, 160.25) == 0.25 + 2 * WATCH_EVERY_S  # the process was suspended for a minute
+    assert stillness.lasts(2, 160.5) == 0
 
 
 # The command

@@ -210,4 +210,4 @@ def _explain_stream(source: str, error: Exception) -> SourceError:
     if isinstance(error, (TimeoutError, av.error.ExitError)):
         return SourceError(f"{shown} does not answer: check the address and the network.")
     reason = getattr(error, "strerror", None) or type(error).__name__
-    return SourceError(f"{shown} cannot be opened ({reason}): check the address.")
+    return SourceError(f"{shown} cannot be read ({reason}): check the address.")

@@ -16,7 +16,7 @@ from fractions import Fraction
 import av
 from av.codec.context import Flags
 from av.container import InputContainer
-from av.error import FFmpegError
+from av.error import FFmpegError, InvalidDataError
 from av.video.frame import PictureType
 from av.video.reformatter import VideoReformatter
 
@@ -25,6 +25,8 @@ from .devices import CaptureArguments, Mode, camera_modes, capture_arguments, ex
 TIME_BASE = Fraction(1, 90_000)
 OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 5.0
+# Cameras send a keyframe every few seconds; ten seconds of packets that cannot be decoded are no picture at all.
+MAX_UNDECODABLE = 300
 # A file that fell behind by more (a suspended laptop) goes on from here instead of hurrying after the clock.
 MAX_LAG_S = 0.5
 
@@ -94,11 +96,26 @@ def _live(container: InputContainer, source: str, shape: _Shape) -> Iterator[av.
     container.streams.video[0].codec_context.flags |= Flags.low_delay
     try:
         with container:
-            for frame in container.decode(video=0):
+            for frame in _decoded(container):
                 if shaped := shape.apply(frame, time.monotonic()):
                     yield shaped
     except (FFmpegError, OSError) as error:
         raise explain(source, error) from error
+
+
+def _decoded(container: InputContainer) -> Iterator[av.VideoFrame]:
+    """The pictures that can be decoded: after joining between two keyframes, or damage on the way, not all can."""
+    failures = 0
+    for packet in container.demux(video=0):
+        try:
+            frames = packet.decode()
+        except InvalidDataError:
+            failures += 1
+            if failures > MAX_UNDECODABLE:
+                raise
+            continue
+        failures = 0
+        yield from (frame for frame in frames if isinstance(frame, av.VideoFrame))
 
 
 def _looped(file: str, shape: _Shape, stop: threading.Event) -> Iterator[av.VideoFrame]:
@@ -128,7 +145,7 @@ def _timed(container: InputContainer) -> Iterator[tuple[float, av.VideoFrame]]:
     step = 1 / _rate(container, Mode())
     first: float | None = None
     position = -step
-    for frame in container.decode(video=0):
+    for frame in _decoded(container):
         if frame.pts is None or frame.time_base is None:
             position += step
         else:

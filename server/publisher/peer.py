@@ -190,17 +190,23 @@ class PublisherPeer:
 
 
 class Stillness:
-    """How long a counter has not moved."""
+    """How long a counter has not moved while somebody looked.
+
+    Time in which this process did not run (a machine short of CPU, a suspended laptop) is no evidence against the
+    server: each look counts for two intervals at most.
+    """
 
     def __init__(self) -> None:
         self._value: object = None
-        self._since = 0.0
+        self._looked_at = 0.0
+        self._still_s = 0.0
 
     def lasts(self, value: object, now: float) -> float:
-        """Seconds since `value` last differed from the one before."""
-        if value != self._value:
-            self._value, self._since = value, now
-        return now - self._since
+        """Seconds for which `value` has been the same; 0 when it has just changed."""
+        passed, self._looked_at = now - self._looked_at, now
+        self._still_s = self._still_s + min(passed, 2 * WATCH_EVERY_S) if value == self._value else 0.0
+        self._value = value
+        return self._still_s
 
 
 _NO_WAY = (
