@@ -22,7 +22,7 @@ PACKED_FORMATS = ("yuv420p", "yuvj420p")
 
 # What a detection's confidence means: from LIKELY on it may be a face, from SURE on it is one.
 LIKELY = 0.4
-SURE = 0.6
+SURE = 0.65
 
 
 @dataclass(frozen=True, slots=True)
