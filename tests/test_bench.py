@@ -134,6 +134,12 @@ def test_the_viewers_table() -> None:
     assert "ratio: 1/60" in text
 
 
+def test_a_busy_machine_gives_no_cost() -> None:
+    starved = [Point(n, 0.5 - 0.01 * n, 12.0, 3.0) for n in (1, 4, 16)]
+    assert viewers.cost(starved) is None
+    assert "too busy to keep 27 fps" in viewers.render(starved, starved)
+
+
 def test_arithmetic() -> None:
     assert slope([(1, 5), (2, 7), (4, 11)]) == pytest.approx(2.0)
     sample = Sample([float(value) for value in range(100, 0, -1)], 4.0)

@@ -11,6 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 
+# Others' use of the processors, per processor, that a measurement can stand.
+BUSY_LOAD = 0.25
+
 
 def heading(title: str, **more: str) -> str:
     """Title, time, machine and versions, in lines."""
@@ -22,9 +25,17 @@ def heading(title: str, **more: str) -> str:
             f"  machine   {os.cpu_count()} x {_processor()}, {platform.system()} {platform.release()}",
             f"  versions  Python {platform.python_version()}, "
             + ", ".join(f"{name} {number}" for name, number in versions.items()),
-            f"  load      {os.getloadavg()[0]:.2f} before the start" if hasattr(os, "getloadavg") else "",
+            f"  load      {_load()}",
         )
     )
+
+
+def _load() -> str:
+    if not hasattr(os, "getloadavg"):
+        return "unknown"
+    load = os.getloadavg()[0]
+    busy = load > BUSY_LOAD * (os.cpu_count() or 1)
+    return f"{load:.2f} before the start" + (": too busy, the figures will be worse than they are" if busy else "")
 
 
 def _processor() -> str:

@@ -22,6 +22,8 @@ from .processes import BenchError, Child, Serving, cpu_seconds, serving, started
 from .report import heading, slope, table
 
 SETTLE_S = 2.0
+# Viewers who get fewer pictures cost less: such a point says nothing about the cost.
+FULL_RATE_FPS = 27
 CAMERA_TIMEOUT_S = 20.0
 
 
@@ -110,8 +112,16 @@ def render(ours: Sequence[Point], stock: Sequence[Point]) -> str:
         for point in points
     ]
     lines = [table(("server", "viewers", "cores", "fps (median)", "fps (worst)"), rows)]
-    costs = [slope([(p.viewers, p.cores) for p in points if p.viewers]) for points in (ours, stock)]
-    lines.append(f"an added viewer: SurveillX {costs[0]:.4f} cores, aiortc + MediaRelay {costs[1]:.4f} cores")
-    if costs[0] > 0:
-        lines.append(f"ratio: 1/{costs[1] / costs[0]:.0f}")
+    own_cost, stock_cost = cost(ours), cost(stock)
+    if own_cost is None or stock_cost is None:
+        lines.append(f"no cost of an added viewer: this machine was too busy to keep {FULL_RATE_FPS} fps")
+    else:
+        lines.append(f"an added viewer: SurveillX {own_cost:.4f} cores, aiortc + MediaRelay {stock_cost:.4f} cores")
+        lines.append(f"ratio: 1/{stock_cost / own_cost:.0f}")
     return "\n".join(lines)
+
+
+def cost(points: Sequence[Point]) -> float | None:
+    """Cores for one more viewer, from the first viewer on; None when too few of the points kept the full rate."""
+    kept = [(point.viewers, point.cores) for point in points if point.viewers and point.median_fps >= FULL_RATE_FPS]
+    return slope(kept) if len(kept) > 1 and slope(kept) > 0 else None
