@@ -92,7 +92,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     if parts.settings.recognition_every:
         await parts.recognition.start()
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")
-    await _background(stack, rollcall.run(), "rollcall")
+    await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     await _running(stack, parts.sessions.run, "sessions")
     stack.push_async_callback(legacy.close)

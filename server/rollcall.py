@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from .attendance import AttendanceStore
 from .errors import SurveillxError
-from .events import AttendanceMarked, Detections, EventBus, Face
+from .events import Detections, EventBus
 from .metrics import Metrics
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
@@ -20,11 +21,10 @@ from .recognition.worker import RecognitionWorker
 logger = logging.getLogger("surveillx.rollcall")
 
 REVISION_INTERVAL_S = 1.0
-QUEUE_FACES = 256
 
 
 class RollCall:
-    """Takes detections and makes them known; marks each named face once a day."""
+    """Takes detections and makes them known; marks each named face once a day. Marks while `run` is running."""
 
     def __init__(
         self, attendance: AttendanceStore, events: EventBus, metrics: Metrics, show: Callable[[Detections], None]
@@ -33,33 +33,33 @@ class RollCall:
         self._events = events
         self._metrics = metrics
         self._show = show
-        self._faces: asyncio.Queue[tuple[str, Face]] = asyncio.Queue(QUEUE_FACES)
+        self._tasks: asyncio.TaskGroup | None = None
 
     def take(self, detections: Detections) -> None:
         """A new result; never blocks."""
         self._show(detections)
         self._events.publish(detections)
+        seen_at = datetime.now(UTC)
         for face in detections.faces:
-            # A full queue means the database is away; the person is seen again as long as they are there.
-            if face.person_id is not None and not self._faces.full():
-                self._faces.put_nowait((detections.camera_id, face))
+            if face.person_id is not None and self._tasks is not None:
+                # A task each: a mark waits for the database as long as it takes, and the store bounds how many do.
+                self._tasks.create_task(self._mark(detections.camera_id, face.person_id, face.distance, seen_at))
 
-    async def run(self) -> None:
+    async def run(self, ready: asyncio.Event) -> None:
         """Mark attendance until cancelled."""
-        while True:
-            camera_id, face = await self._faces.get()
-            marked = await self._mark(camera_id, face)
-            if marked is not None:
-                self._metrics.attendance_marked.inc()
-                self._events.publish(marked)
+        async with asyncio.TaskGroup() as self._tasks:
+            ready.set()
+            await asyncio.Event().wait()
 
-    async def _mark(self, camera_id: str, face: Face) -> AttendanceMarked | None:
-        assert face.person_id is not None  # noqa: S101 - take() lets no other in
+    async def _mark(self, camera_id: str, person_id: int, distance: float | None, seen_at: datetime) -> None:
         try:
-            return await self._attendance.mark(face.person_id, camera_id, face.distance)
+            marked = await self._attendance.mark(person_id, camera_id, distance, seen_at)
         except SurveillxError as error:
             logger.error("attendance could not be written: %s", error.detail)
-            return None
+            return
+        if marked is not None:
+            self._metrics.attendance_marked.inc()
+            self._events.publish(marked)
 
 
 async def follow_gallery(people: PeopleStore, recognition: RecognitionWorker) -> None:

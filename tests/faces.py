@@ -18,7 +18,7 @@ Picture = NDArray[np.uint8]
 @cache
 def astronaut() -> Picture:
     """RGB 512x512: Eileen Collins; public domain, NASA."""
-    return np.asarray(data.astronaut(), dtype=np.uint8)
+    return np.asarray(data.astronaut(), dtype=np.uint8)  # type: ignore[no-untyped-call]
 
 
 @cache

@@ -62,7 +62,7 @@ def is_pattern(client: Client) -> bool:
 
 
 async def offline(server: Live) -> bool:
-    return (await server.camera())["state"] == "offline"
+    return bool((await server.camera())["state"] == "offline")
 
 
 async def test_a_viewer_sees_what_is_published(server: Live, clients: AsyncExitStack) -> None:

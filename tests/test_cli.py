@@ -1,0 +1,121 @@
+"""The `surveillx` command as its users run it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from server import __version__
+
+from .faces import astronaut, six_people
+from .wait import until_sync
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "server.cli", *map(str, arguments)]
+    return subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@contextmanager
+def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data), *arguments]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line.startswith("Listening on http://"), line
+        yield process, line.split()[-1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_version() -> None:
+    assert run("--version").stdout.strip() == f"surveillx {__version__}"
+
+
+def test_every_command_explains_itself() -> None:
+    for command in ("serve", "demo", "enroll", "publish", "bench"):
+        result = run(command, "--help")
+        assert result.returncode == 0
+        assert command in result.stdout
+
+
+def test_a_public_address_without_tokens_is_refused_with_advice(tmp_path: Path) -> None:
+    result = run("serve", "--host", "0.0.0.0", "--data", tmp_path)
+    assert result.returncode == 2
+    for word in ("SURVEILLX_PUBLISH_TOKEN", "SURVEILLX_VIEW_TOKEN", "--insecure", "127.0.0.1"):
+        assert word in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_public_address_with_tokens_or_insecure_is_served(tmp_path: Path) -> None:
+    tokens = {"SURVEILLX_PUBLISH_TOKEN": "p", "SURVEILLX_VIEW_TOKEN": "v", "SURVEILLX_RECOGNITION_EVERY": "0"}
+    with serving(tmp_path, "--host", "0.0.0.0", **tokens) as (_, url):
+        assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
+        assert httpx.get(f"{url}/api/cameras").status_code == 401
+        assert httpx.get(f"{url}/api/cameras", headers={"Authorization": "Bearer v"}).status_code == 200
+    with serving(tmp_path, "--host", "0.0.0.0", "--insecure", SURVEILLX_RECOGNITION_EVERY="0") as (_, url):
+        assert httpx.get(f"{url}/api/cameras").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"SURVEILLX_PROT": "1"}, "Did you mean port"),
+        ({"SURVEILLX_MAX_SESSIONS": "many"}, "whole number"),
+        ({"SURVEILLX_JPEG_QUALITY": "0"}, "from 1 to 100"),
+        ({"SURVEILLX_DATABASE_URL": "sqlite:////dev/null/all.db"}, "database"),
+        ({"SURVEILLX_INTERFACES": "eth0"}, "IP address"),
+    ],
+)
+def test_a_wrong_setting_is_named(environment: dict[str, str], words: str, tmp_path: Path) -> None:
+    result = run("serve", "--port", "0", "--data", tmp_path, **environment)
+    assert result.returncode == 2
+    assert words.lower() in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_well(number: signal.Signals, tmp_path: Path) -> None:
+    with serving(tmp_path) as (process, url):
+        until_sync(lambda: httpx.get(f"{url}/readyz").json()["recognition"] == "running", 60, "recognition runs")
+        process.send_signal(number)
+        assert process.wait(10) == 0
+
+
+def test_enrolling_and_its_refusals(tmp_path: Path) -> None:
+    one, many, text = tmp_path / "ada.jpg", tmp_path / "six.jpg", tmp_path / "notes.jpg"
+    Image.fromarray(astronaut()).save(one)
+    Image.fromarray(six_people()).save(many)
+    text.write_text("not a picture")
+    added = run("enroll", "Ada", one, "--roll-no", "7", "--data", tmp_path)
+    assert added.returncode == 0, added.stderr
+    assert "Ada is enrolled with 1 photo" in added.stdout
+    for file, words in ((many, "face"), (text, "picture"), (tmp_path / "absent.jpg", "cannot be read")):
+        refused = run("enroll", "Bob", one, file, "--data", tmp_path)
+        assert refused.returncode == 1
+        assert file.name in refused.stderr
+        assert words in refused.stderr
+        assert "Traceback" not in refused.stderr
