@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.contrib.media import MediaRelay
+from aiortc.contrib.media import MediaBlackhole, MediaRelay
 from fastapi import FastAPI
 
 from .listen import listen
@@ -19,6 +19,7 @@ class StockServer:
 
     def __init__(self) -> None:
         self._relay = MediaRelay()
+        self._drain = MediaBlackhole()
         self._camera: MediaStreamTrack | None = None
         self._peers: list[RTCPeerConnection] = []
 
@@ -36,11 +37,18 @@ class StockServer:
         """Send a viewer the camera's video."""
         peer = self._peer()
         if self._camera:
-            peer.addTrack(self._relay.subscribe(self._camera))
+            peer.addTrack(self._subscribe(self._camera))
         return await self._answer(peer, offer)
 
-    def _keep(self, track: MediaStreamTrack) -> None:
+    async def _keep(self, track: MediaStreamTrack) -> None:
         self._camera = track
+        # Somebody must take every picture, or aiortc keeps all of them (1.4 MB each) until the first viewer comes.
+        self._drain.addTrack(self._subscribe(track))
+        await self._drain.start()
+
+    def _subscribe(self, track: MediaStreamTrack) -> MediaStreamTrack:
+        # Buffered, the default, a server that is too slow would run out of memory instead of dropping pictures.
+        return self._relay.subscribe(track, buffered=False)
 
     def _peer(self) -> RTCPeerConnection:
         self._peers.append(RTCPeerConnection(RTCConfiguration(iceServers=[])))
