@@ -24,6 +24,7 @@
  * @property {number | null} retryInS seconds to the next attempt; null while one is under way
  * @property {import("./jpeg.js").JpegState} jpeg
  * @property {CameraFact | null} camera null until the server tells
+ * @property {boolean} serverGone the events broke off and are not back
  * @typedef {{ transport: Transport, state: PlayerState, reason: string, badge: string }} View
  */
 
@@ -45,7 +46,7 @@ export function describe(facts) {
   if (transport === "webrtc") {
     return facts.webrtc === "playing"
       ? { transport, state: "live", reason: strings.live, badge: strings.liveBadge }
-      : { transport, state: "stalled", reason: strings.stalled, badge: strings.stalledBadge };
+      : describeStalled(transport, facts);
   }
   return transport === "jpeg" ? describeJpeg(facts) : describeNothing(facts);
 }
@@ -76,13 +77,23 @@ function describeSilence({ cameraId, camera }) {
 }
 
 /**
+ * @param {Transport} transport
+ * @param {Facts} facts
+ * @returns {View}
+ */
+function describeStalled(transport, { serverGone }) {
+  const reason = serverGone ? strings.serverUnreachable : strings.stalled;
+  return { transport, state: "stalled", reason, badge: strings.stalledBadge(reason) };
+}
+
+/**
  * @param {Facts} facts
  * @returns {View}
  */
 function describeJpeg(facts) {
   const transport = "jpeg";
   if (facts.jpeg === "stalled") {
-    return { transport, state: "stalled", reason: facts.failure || strings.stalled, badge: retryBadge(facts) };
+    return describeStalled(transport, facts);
   }
   if (facts.webrtc === "connecting" && !facts.failure) {
     return { transport, state: "connecting", reason: strings.poster, badge: strings.connectingBadge };

@@ -49,7 +49,7 @@ export class AttendanceRoll {
         element("td", { className: "name", textContent: row.name, dir: "auto" }),
         element("td", { textContent: row.roll_no ?? "" }),
         element("td", {}, [element("time", { dateTime: row.timestamp, textContent: wallClock(row.timestamp) })]),
-        element("td", { textContent: strings.camera(row.camera_id) }),
+        element("td", { textContent: row.camera_id }),
       ]),
     );
     this.#count();

@@ -11,6 +11,11 @@ function moment(iso) {
   return today ? clock.format(date) : `${clock.format(date)} on ${day.format(date)}`;
 }
 
+/** A sentence as a part of another one: the server's end with a full stop. @param {string} sentence */
+function clause(sentence) {
+  return sentence.replace(/\.$/, "");
+}
+
 export const strings = {
   serverUnreachable: "The server cannot be reached",
   serverSlow: "The server did not answer in time",
@@ -31,15 +36,16 @@ export const strings = {
   live: "Live over WebRTC",
   liveBadge: "Live · WebRTC",
   connectingBadge: "Connecting…",
-  stalled: "No new picture; trying again",
-  stalledBadge: "Stalled: no new picture",
+  stalled: "No new picture",
+  /** @param {string} why */
+  stalledBadge: (why) => `Stalled: ${why}, trying again`,
   denied: "Sign in to watch this camera",
   signIn: "Sign in",
   fullScreen: "Full screen",
   /** @param {string} why @param {string} when */
-  fallbackBadge: (why, when) => `JPEG fallback: ${why}, ${when}`,
+  fallbackBadge: (why, when) => `JPEG fallback: ${clause(why)}, ${when}`,
   /** @param {string} why @param {string} when */
-  retryBadge: (why, when) => `${why}, ${when}`,
+  retryBadge: (why, when) => `${clause(why)}, ${when}`,
   retryingNow: "trying again",
   /** @param {number} seconds */
   retryingIn: (seconds) => `retrying in ${seconds} s`,

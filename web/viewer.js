@@ -35,6 +35,7 @@ export class SurveillxViewer extends HTMLElement {
 
   #video = document.createElement("video");
   #canvas = document.createElement("canvas");
+  #title = document.createElement("span");
   #badge = document.createElement("span");
   #words = document.createElement("span");
   #notice = document.createElement("p");
@@ -91,6 +92,7 @@ export class SurveillxViewer extends HTMLElement {
     this.#video.muted = true;
     this.#video.autoplay = true;
     this.#video.playsInline = true;
+    this.#title.className = "title";
     this.#badge.className = "badge";
     this.#badge.ariaHidden = "true";
     // For screen readers: told when something changes, not with every second of the countdown.
@@ -99,15 +101,8 @@ export class SurveillxViewer extends HTMLElement {
     this.#notice.className = "notice";
     const caption = document.createElement("div");
     caption.className = "caption";
-    caption.append(this.#title(), this.#badge, this.#fullScreenButton());
+    caption.append(this.#title, this.#badge, this.#fullScreenButton());
     this.replaceChildren(this.#video, this.#canvas, this.#notice, caption, this.#words);
-  }
-
-  #title() {
-    const title = document.createElement("span");
-    title.className = "title";
-    title.textContent = strings.camera(this.cameraId);
-    return title;
   }
 
   #fullScreenButton() {
@@ -276,7 +271,9 @@ export class SurveillxViewer extends HTMLElement {
       retryInS: this.#retryAt ? (this.#retryAt - performance.now()) / 1000 : null,
       jpeg: this.#jpeg?.state ?? "closed",
       camera: this.#camera,
+      serverGone: this.#outlived && this.#camera === null,
     });
+    this.#title.textContent = strings.camera(this.cameraId);
     this.#badge.textContent = view.badge;
     Object.assign(this.dataset, { camera: this.cameraId, transport: view.transport, state: view.state });
     if (this.dataset.reason !== view.reason) {

@@ -17,6 +17,7 @@ from starlette.types import Scope
 from ..access import COOKIE
 from .auth import same_site_path
 from .parts import PartsDep
+from .parts import parts as parts_of
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 SERVED = frozenset({".css", ".js", ".svg"})
@@ -120,8 +121,13 @@ def mount_static(app: FastAPI) -> None:
 
 
 def _page(request: Request, template: str, **content: Any) -> Response:
-    page = None if template == "login.html" else request.url.path
-    return templates.TemplateResponse(request, template, {"page": page, **content}, headers=HEADERS)
+    """A page in its frame; `page` marks the place in the navigation, which the sign-in page does not have."""
+    is_inside = template != "login.html"
+    frame = {
+        "page": request.url.path if is_inside else None,
+        "may_sign_out": is_inside and not parts_of(request).access.view_is_open,
+    }
+    return templates.TemplateResponse(request, template, {**frame, **content}, headers=HEADERS)
 
 
 def _day(text: str) -> Date | None:
