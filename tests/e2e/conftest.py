@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -47,6 +48,7 @@ def context(browser: Browser) -> Iterator[BrowserContext]:
 def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Page]:
     page = context.new_page()
     console: list[str] = []
+    started = time.time()
     page.on("console", lambda message: console.append(f"{message.type}: {message.text}"))
     page.on("pageerror", lambda error: console.append(f"uncaught: {error}"))
     yield page
@@ -56,7 +58,8 @@ def page(context: BrowserContext, request: pytest.FixtureRequest) -> Iterator[Pa
         page.screenshot(path=folder / "page.png")
         (folder / "console.txt").write_text("\n".join(console))
         for log in Path(request.getfixturevalue("tmp_path_factory").getbasetemp()).rglob("*.log"):
-            shutil.copy(log, folder / log.name)
+            if log.stat().st_mtime > started:
+                shutil.copy(log, folder / log.name)
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,16 @@ class Program:
         self.process.send_signal(number)
         return self.process.wait(15)
 
+    @staticmethod
+    def is_listening(port: int) -> Callable[[], bool]:
+        """Whether it accepts connections by now."""
+
+        def accepts() -> bool:
+            with socket.socket() as probe:
+                return probe.connect_ex(("127.0.0.1", port)) == 0
+
+        return accepts
+
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
@@ -84,8 +95,8 @@ class Stack:
         until_sync(lambda: self.camera()["online"], START_TIMEOUT_S, "the sample camera is online")
 
     def wait_ready(self, *, recognition: bool) -> None:
-        wanted = "running" if recognition else None
-        until_sync(lambda: self.recognition() in (wanted, wanted or self.recognition()), START_TIMEOUT_S, "ready")
+        wanted = {"running"} if recognition else {"off", "starting", "running"}
+        until_sync(lambda: self.recognition() in wanted, START_TIMEOUT_S, "the server is ready")
 
     def recognition(self) -> str | None:
         try:

@@ -14,8 +14,8 @@ from ..wait import until_sync
 from .stack import Program, Stack, free_port
 from .viewing import player, wait_for, wait_live
 
-VIEW_TOKEN = "a view token for the tests"
-PUBLISH_TOKEN = "a publish token for the tests"
+VIEW_TOKEN = "a-view-token-for-the-tests"
+PUBLISH_TOKEN = "a-publish-token-for-the-tests"
 
 JPEG = re.compile("^data:image/jpeg;base64,")
 
@@ -115,7 +115,7 @@ def test_the_schools_flask_page_shows_the_video_whoever_starts_first(tmp_path: P
         stack.start(recognition=False)
         for _ in range(2):
             flask_app.start()
-            until_sync(lambda: stack.metric("jpeg_frames_total") > 0, 30, "the forwarder finds the Flask app")
+            until_sync(flask_app.is_listening(port), 30, "the Flask app is up")
             page.goto(f"http://127.0.0.1:{port}/")
             assert_video(page)
             flask_app.stop(signal.SIGKILL)
@@ -149,6 +149,7 @@ def test_the_page_asks_for_the_token_once(tmp_path: Path, page: Page) -> None:
         page.get_by_role("alert").wait_for()
         field.fill(VIEW_TOKEN)
         field.press("Enter")
+        page.locator("surveillx-viewer").wait_for()
         wait_live(page)
         cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
         assert cookies["surveillx_view"]["httpOnly"]
