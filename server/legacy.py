@@ -85,15 +85,15 @@ class LegacyStream:
         if not self._may_view(environ, wishes.get("token")):
             raise socketio.exceptions.ConnectionRefusedError("Sign-in needed")
         camera_id = wishes.get("camera_id")
-        serving = self._serve(sid, None if camera_id is None else str(camera_id))
+        connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
+        serving = self._serve(sid, None if camera_id is None else str(camera_id), connection.queue.empty)
         self._clients[sid] = self._spawn(serving, f"jpeg-client-{sid}")
 
-    async def _serve(self, sid: str, camera_id: str | None) -> None:
+    async def _serve(self, sid: str, camera_id: str | None, is_drained: Callable[[], bool]) -> None:
         async def emit(event: str, message: Message, callback: Callable[..., None] | None) -> None:
             await self._server.emit(event, message, to=sid, namespace=NAMESPACE, callback=callback)
 
-        connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
-        with self._feeds.receiver(camera_id, emit, connection.queue.empty) as receiver:
+        with self._feeds.receiver(camera_id, emit, is_drained) as receiver:
             await receiver.run()
 
     async def _disconnect(self, sid: str, reason: str) -> None:

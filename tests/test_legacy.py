@@ -33,11 +33,12 @@ from server.access import COOKIE, GUESSES, Access
 from server.camera import FrameTap
 from server.config import Settings
 from server.events import CameraChanged, Detections, EventBus, Face
-from server.jpeg import JpegFeeds, Message, Receiver, encode_jpeg, frame_message
+from server.jpeg import JpegFeeds, Message, Picture, Receiver, encode_jpeg, frame_message
 from server.legacy import NAMESPACE, LegacyStream, is_same_origin
 from server.metrics import Metrics
 
-from .faces import Picture, astronaut
+from .faces import Picture as Rgb
+from .faces import astronaut
 from .wait import until
 
 ROOT = Path(__file__).parents[1]
@@ -46,7 +47,7 @@ ROOT = Path(__file__).parents[1]
 class ClipCamera:
     """A camera whose picture is one photograph, a hundred times a second."""
 
-    def __init__(self, camera_id: str, rgb: Picture) -> None:
+    def __init__(self, camera_id: str, rgb: Rgb) -> None:
         self.id = camera_id
         self.taps: set[FrameTap] = set()
         self._frame = as_frame(rgb)
@@ -83,6 +84,7 @@ class Running:
     """A served `/stream` and all around it."""
 
     url: str
+    stream: LegacyStream
     camera: ClipCamera
     cameras: ClipCameras
     events: EventBus
@@ -92,14 +94,14 @@ class Running:
         return self.metrics._registry.get_sample_value(f"surveillx_{name}_total", {"camera": camera_id}) or 0.0
 
 
-def as_frame(rgb: Picture) -> VideoFrame:
+def as_frame(rgb: Rgb) -> VideoFrame:
     return VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format="yuv420p")
 
 
 @asynccontextmanager
-async def serving(settings: Settings | None = None) -> AsyncIterator[Running]:
+async def serving(settings: Settings | None = None, photo: Rgb | None = None) -> AsyncIterator[Running]:
     settings = settings or Settings()
-    camera = ClipCamera("1", astronaut()[:256, :256].copy())
+    camera = ClipCamera("1", astronaut()[:256, :256].copy() if photo is None else photo)
     cameras, events, metrics = ClipCameras([camera]), EventBus(), Metrics()
     access = Access(settings.publish_token, settings.view_token)
     stream = LegacyStream(settings, metrics, events, access, cameras)
@@ -112,7 +114,7 @@ async def serving(settings: Settings | None = None) -> AsyncIterator[Running]:
         await stream.start()
         await until(lambda: server.started)
         try:
-            yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", camera, cameras, events, metrics)
+            yield Running(f"http://127.0.0.1:{listening.getsockname()[1]}", stream, camera, cameras, events, metrics)
         finally:
             await stream.close()
             await stream.close()
@@ -322,6 +324,52 @@ async def test_receiver_that_never_acknowledges_is_given_no_more_than_its_connec
     await feeds.close()
     asked = [with_callback for _, with_callback in sent]
     assert asked == [True] + [False] * (len(sent) - 1)
+
+
+async def test_client_that_stops_reading_is_sent_nothing_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jpeg, "ACKNOWLEDGE_WITHIN_S", 0.001)
+    monkeypatch.setattr(jpeg, "DRAIN_POLL_S", 0.001)
+    sent = []
+    send = Receiver._send
+
+    async def counted(self: Receiver, camera_id: str, picture: Picture) -> None:
+        sent.append(picture.number)
+        await send(self, camera_id, picture)
+
+    monkeypatch.setattr(Receiver, "_send", counted)
+    noise = np.random.default_rng(1).integers(0, 255, (720, 1280, 3), np.uint8)
+    async with serving(photo=noise) as running, stuck_client(running.url):
+
+        async def is_still() -> bool:
+            before, encoded = len(sent), running.count("jpeg_frames")
+            await until(lambda: running.count("jpeg_frames") >= encoded + 30)
+            return len(sent) == before
+
+        await until(lambda: sent)
+        while not await is_still():  # the sockets' buffers hold some megabytes
+            pass
+        [connection] = running.stream._server.eio.sockets.values()
+        assert connection.queue.qsize() <= 1
+
+
+@asynccontextmanager
+async def stuck_client(url: str) -> AsyncIterator[None]:
+    """A WebSocket that joins `/stream` and never reads again."""
+    port = int(url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    writer.write(
+        f"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
+    )
+    await reader.readuntil(b"\r\n\r\n")
+    join = b"40/stream,"
+    # RFC 6455 section 5.2: a final text frame, masked with zeros.
+    writer.write(bytes([0x81, 0x80 | len(join), 0, 0, 0, 0]) + join)
+    try:
+        yield
+    finally:
+        writer.transport.abort()
 
 
 def _encoded(metrics: Metrics) -> float:
