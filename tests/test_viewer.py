@@ -130,6 +130,7 @@ async def test_browser_without_webrtc_gets_jpeg(browsing: Browsing) -> None:
     async with browsing(NO_WEBRTC) as (running, page):
         await page.goto("/")
         await shows(page, transport="jpeg")
+        await expect(page.locator(".notice")).to_be_hidden()
         assert await viewers(running) == 0
         width = "() => document.querySelector('surveillx-viewer canvas').width"
         assert await page.evaluate(width) > 0

@@ -278,13 +278,17 @@ export class SurveillxViewer extends HTMLElement {
     Object.assign(this.dataset, { camera: this.cameraId, transport: view.transport, state: view.state });
     if (this.dataset.reason !== view.reason) {
       this.dataset.reason = this.#words.textContent = view.reason;
-      this.#showNotice(view);
     }
+    this.#showNotice(view);
   }
 
   /** @param {import("./ladder.js").View} view */
   #showNotice({ transport, state, reason }) {
-    this.#notice.replaceChildren(transport === "none" ? reason : "");
+    const notice = transport === "none" ? reason : "";
+    if (this.#notice.firstChild?.textContent === notice) {
+      return;
+    }
+    this.#notice.replaceChildren(notice);
     if (state === "denied") {
       const link = document.createElement("a");
       link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
