@@ -1,4 +1,4 @@
-"""What measures: `surveillx bench latency` and `surveillx bench viewers`. The server imports nothing from here."""
+"""What measures: `surveillx bench latency`, `viewers` and `join`. The server imports nothing from here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stock-counts", type=int, nargs="+", default=[0, 1, 2, 3], help="viewers of stock aiortc; default: 0 1 2 3"
     )
     viewers.set_defaults(run=_viewers)
-    for bench in (latency, viewers):
+    join = benches.add_parser("join", help="from the click to the first picture; needs Chromium")
+    join.add_argument("--count", type=int, default=40, help="how often; default: %(default)s")
+    join.set_defaults(run=_join)
+    for bench in (latency, viewers, join):
         bench.add_argument("--clip", metavar="FILE", help="the camera's video; default: the sample camera's")
 
 
@@ -35,6 +38,12 @@ def _viewers(options: argparse.Namespace, _settings: Any) -> int:
     from .viewers import run  # noqa: PLC0415
 
     return run(options.seconds, options.clip or _sample_clip(), options.counts, options.stock_counts)
+
+
+def _join(options: argparse.Namespace, _settings: Any) -> int:
+    from .join import run  # noqa: PLC0415
+
+    return run(options.count, options.clip or _sample_clip())
 
 
 def _sample_clip() -> str:

@@ -1,0 +1,95 @@
+"""`surveillx bench join`: from the click to the first decoded picture, and how long the answer to an offer takes.
+
+The same browser joins a running camera again and again, as a viewer who opens the page does; recognition is on.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .browser import chromium
+from .latency import own_server
+from .processes import BenchError, started
+from .report import Sample, heading, table
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+JOIN_TIMEOUT_MS = 15_000
+
+JOIN_SCRIPT = """
+async (timeout) => {
+  const clicked = performance.now();
+  const peer = new RTCPeerConnection();
+  peer.addTransceiver("video", { direction: "recvonly" });
+  const video = document.createElement("video");
+  video.muted = true;
+  document.body.append(video);
+  const shown = new Promise((done, fail) => {
+    setTimeout(() => fail(new Error("no picture")), timeout);
+    peer.ontrack = ({ track }) => {
+      video.srcObject = new MediaStream([track]);
+      video.requestVideoFrameCallback(() => done(performance.now() - clicked));
+      video.play();
+    };
+  });
+  await peer.setLocalDescription();
+  const asked = performance.now();
+  const response = await fetch("/webrtc/viewer", {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ sdp: peer.localDescription.sdp, type: "offer", camera_id: "1" }),
+  });
+  const answer = await response.json();
+  const answered = performance.now() - asked;
+  await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
+  try {
+    return { answered, shown: await shown };
+  } finally {
+    peer.close();
+    video.remove();
+    await fetch(`/webrtc/sessions/${answer.session_id}`, { method: "DELETE" });
+  }
+}
+"""
+
+
+def run(count: int, clip: str) -> int:
+    """Measure and print; returns the exit status."""
+    try:
+        with chromium() as browser:
+            print(heading("Joining a running camera, 1280x720 at 30 fps", Chromium=browser.version), flush=True)
+            with own_server(recognition_every=5) as server, started("server.bench.camera", server.url, clip):
+                page = browser.new_page()
+                # A page of the server that loads no player of its own.
+                page.goto(f"{server.url}/healthz")
+                joins = [_join(page) for _ in range(count + 1)][1:]  # the first one warms everything up
+    except BenchError as error:
+        print(f"surveillx bench: {error}", file=sys.stderr)
+        return 1
+    print(render(joins))
+    return 0
+
+
+def _join(page: Page) -> dict[str, float]:
+    from playwright.sync_api import Error  # noqa: PLC0415 - a development package
+
+    try:
+        joined: dict[str, Any] = page.evaluate(JOIN_SCRIPT, JOIN_TIMEOUT_MS)
+    except Error as error:
+        raise BenchError(f"a join failed: {error}") from error
+    return joined
+
+
+def render(joins: list[dict[str, float]]) -> str:
+    """The result as a table."""
+    samples = {
+        "offer to answer": Sample([each["answered"] for each in joins], 1),
+        "click to first decoded picture": Sample([each["shown"] for each in joins], 1),
+    }
+    rows = [
+        (name, str(len(each.values_ms)), f"{each.median_ms:.0f}", f"{each.p95_ms:.0f}")
+        for name, each in samples.items()
+    ]
+    return table(("what", "n", "median ms", "p95 ms"), rows)
