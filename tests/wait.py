@@ -6,13 +6,21 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 POLL_S = 0.02
 
 
-async def until(condition: Callable[[], T | Awaitable[T]], timeout_s: float = 10.0, what: str = "") -> T:
+@overload
+async def until(condition: Callable[[], Awaitable[T]], timeout_s: float = 10.0, what: str = "") -> T: ...
+
+
+@overload
+async def until(condition: Callable[[], T], timeout_s: float = 10.0, what: str = "") -> T: ...
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 10.0, what: str = "") -> Any:
     """Poll `condition` until it is true and return its value; fail the test after `timeout_s`."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -27,9 +27,12 @@ CHROMIUM_ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium where there is one, else the one that `playwright install chromium` fetched."""
+    """Debian's Chromium where there is one, else the one that `playwright install chromium` fetched.
+
+    Not longer than this package: the driver's event loop would be in the way of every asyncio test after it.
+    """
     installed = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=installed, args=CHROMIUM_ARGUMENTS)
