@@ -22,7 +22,7 @@ from .camera import Camera, Cameras
 from .config import Settings
 from .errors import BadRequest, NotFound, Unavailable
 from .metrics import Metrics
-from .rtc_compat import DownlinkFeedback, UplinkRepair, add_public_address, clean_offer, close_peer
+from .rtc_compat import Downlink, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
 
 logger = logging.getLogger("surveillx.sessions")
@@ -200,7 +200,7 @@ class ViewerSession(Session):
         wanted = {*self.codecs, "video/rtx"}
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in wanted])
-        self._feedback = DownlinkFeedback(transceiver.sender, self._track.request_keyframe)
+        Downlink(transceiver.sender, self._track)
 
     def _negotiated(self) -> None:
         self._ended = asyncio.Event()

@@ -28,8 +28,9 @@ from aiortc.rtp import (
 
 from server import rtc_compat
 from server.encode import SharedEncoder
-from server.relay import Relay, RelayTrack
-from server.rtc_compat import DownlinkFeedback, PromptJitterBuffer, UplinkRepair
+from server.relay import Relay
+from server.rtc_compat import Downlink, PromptJitterBuffer, UplinkRepair, downlink
+from server.rtc_compat.ice import RTP_HISTORY_PACKETS
 
 from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer, picture
 from .wait import until
@@ -241,12 +242,13 @@ async def test_what_is_missing_is_asked_for_again(hooks: None) -> None:
 
 
 @asynccontextmanager
-async def ready_made() -> AsyncIterator[tuple[Relay, RelayTrack, Any, Counter]]:
-    """A viewer fed with ready-made packets; yields the relay, its track, the sender and the viewer's counter."""
+async def ready_made(*, hooked: bool = True) -> AsyncIterator[tuple[Relay, Downlink | None, Any, Counter]]:
+    """A viewer fed with ready-made packets; yields the relay, the hook, the sender and the viewer's counter."""
     relay = Relay(queue_packets=60, keyframe_interval_s=0.0)
     track = relay.subscribe()
     sender, receiver = new_peer(), new_peer()
     rtp_sender = sender.addTrack(track)
+    hook = Downlink(rtp_sender, track) if hooked else None
     receiver.addTransceiver("video", "recvonly")
     await connect(sender, receiver)
     counter = Counter(receiver.getReceivers()[0].track)
@@ -265,7 +267,7 @@ async def ready_made() -> AsyncIterator[tuple[Relay, RelayTrack, Any, Counter]]:
     feeding = asyncio.create_task(feed())
     try:
         await until(lambda: counter.frames > 3, what="the first pictures")
-        yield relay, track, rtp_sender, counter
+        yield relay, hook, rtp_sender, counter
     finally:
         feeding.cancel()
         await sender.close()
@@ -274,36 +276,96 @@ async def ready_made() -> AsyncIterator[tuple[Relay, RelayTrack, Any, Counter]]:
 
 
 async def test_a_picture_loss_indication_reaches_the_relay(hooks: None) -> None:
-    async with ready_made() as (relay, track, sender, _):
-        loss = RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc)
-        await sender._handle_rtcp_packet(loss)
-        assert not relay.keyframes.due(), "upstream tells the track now: drop the hook"
-        DownlinkFeedback(sender, track.request_keyframe)
-        await sender._handle_rtcp_packet(loss)
+    async with ready_made() as (relay, _, sender, _counter):
+        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc))
         assert relay.keyframes.due()
 
 
+async def test_upstream_alone_keeps_it_to_itself(hooks: None) -> None:
+    async with ready_made(hooked=False) as (relay, _, sender, _counter):
+        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc))
+        assert not relay.keyframes.due(), "upstream tells the track now: drop the hook"
+
+
 async def test_the_bitrate_a_viewer_can_take_is_kept(hooks: None) -> None:
-    async with ready_made() as (_, track, sender, _counter):
-        feedback = DownlinkFeedback(sender, track.request_keyframe)
+    async with ready_made() as (_, hook, sender, _counter):
+        assert hook is not None
         report = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(400_000, [sender._ssrc]))
         await sender._handle_rtcp_packet(report)
-        assert feedback.available_bps == pytest.approx(400_000, rel=0.01)
+        assert hook.available_bps == pytest.approx(400_000, rel=0.01)
         await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"REMB"))
 
 
+async def test_a_lost_packet_is_sent_again(hooks: None) -> None:
+    """Every tenth packet is lost on its way; the viewer asks for it and misses no picture."""
+    async with ready_made() as (_, hook, sender, counter):
+        assert hook is not None
+        dropped = 0
+        protocol = sender.transport.transport._connection._nominated[1].protocol
+        stock = protocol.transport.sendto
+
+        def sendto(data: bytes, address: Any) -> None:
+            nonlocal dropped
+            # Retransmissions travel under an SSRC of their own (RFC 4588).
+            is_first_attempt = 127 < data[0] < 192 and data[8:12] == sender._ssrc.to_bytes(4, "big")
+            if is_first_attempt and int.from_bytes(data[2:4], "big") % 10 == 0 and dropped < 5:
+                dropped += 1
+                return
+            stock(data, address)
+
+        protocol.transport = Lossy(protocol.transport, sendto)
+        frames = counter.frames
+        await until(lambda: counter.frames > frames + 60, what="the picture goes on")
+        assert dropped == 5
+        assert hook._retransmitted_bytes > 0
+
+
+class Lossy:
+    """A datagram transport with another way to send."""
+
+    def __init__(self, transport: Any, sendto: Callable[[bytes, Any], None]) -> None:
+        self._transport = transport
+        self.sendto = sendto
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 async def test_retransmissions_are_capped(hooks: None) -> None:
-    async with ready_made() as (_, track, sender, _counter):
-        feedback = DownlinkFeedback(sender, track.request_keyframe)
-        history = sender._RTCRtpSender__rtp_history
-        number = next(iter(history.values())).sequence_number
-        flood = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[number] * 2000)
+    async with ready_made() as (_, hook, sender, _counter):
+        assert hook is not None
+        sent = next(iter(hook._history.values()))
+        flood = RtcpRtpfbPacket(
+            fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[sent.sequence_number] * 2000
+        )
         await sender._handle_rtcp_packet(flood)
-        sent = sender._RTCRtpSender__octet_count
-        size = len(history[number % rtc_compat.RTP_HISTORY_PACKETS].payload)
-        assert feedback.refused > 0
-        assert feedback._retransmitted_bytes <= 0.25 * sent + rtc_compat.RETRANSMIT_ALLOWANCE_BYTES + size
-        assert feedback.refused * size > feedback._retransmitted_bytes
+        allowed = downlink.RETRANSMIT_SHARE * hook._octets + downlink.RETRANSMIT_ALLOWANCE_BYTES
+        assert hook._retransmitted_bytes <= allowed + len(sent.payload)
+        assert hook.refused * len(sent.payload) > hook._retransmitted_bytes
+
+
+async def test_what_was_sent_is_known_to_the_sender_reports(hooks: None) -> None:
+    async with ready_made() as (_, hook, sender, _counter):
+        assert hook is not None
+        report = await sender.getStats()
+        (outbound,) = [each for each in report.values() if each.type == "outbound-rtp"]
+        assert outbound.packetsSent == hook._packets > 0
+        assert outbound.bytesSent == hook._octets > 0
+        assert len(hook._history) <= RTP_HISTORY_PACKETS
+
+
+async def test_a_sender_whose_track_fails_ends_and_can_be_closed(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
+    async with ready_made() as (relay, hook, sender, _counter):
+        assert hook is not None
+
+        async def fail() -> None:
+            raise RuntimeError("as a broken picture would")
+
+        track: Any = hook._track
+        track.next_picture = fail
+        await until(lambda: sender.track is None, what="the sender has ended")
+        assert relay.viewers == 0
+    assert "sending to a viewer failed" in caplog.text
 
 
 def test_more_packets_are_kept_for_retransmission() -> None:

@@ -251,7 +251,7 @@ async def test_a_publisher_silent_for_long_is_closed(tmp_path: Path) -> None:
         track.silent.set()
         await until(lambda: server.parts.cameras.get("1").state == "stale")
         await until(lambda: server.parts.cameras.get("1").state == "offline")
-        assert not server.parts.sessions.counts()
+        await until(lambda: not server.parts.sessions.counts())
 
 
 async def test_sessions_beyond_the_limit_are_told_to_come_back(tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""Every touch of a private name of aiortc and aioice, each with the upstream line it answers to.
+
+Nothing else in the project reaches into these libraries, so an upgrade is checked here: `TESTED` names the versions
+the tests ran with, and each hook has a test in `tests/test_rtc_compat.py` that fails without it. All of it runs on the
+event loop's thread. Process-wide hooks are put in place and taken back by `installed`.
+"""
+
+from .closing import close_peer
+from .downlink import Downlink, Picture
+from .ice import add_public_address, choose_addresses, clean_offer, installed
+from .uplink import PromptJitterBuffer, UplinkRepair
+from .versions import TESTED, warn_if_untested
+
+__all__ = [
+    "TESTED",
+    "Downlink",
+    "Picture",
+    "PromptJitterBuffer",
+    "UplinkRepair",
+    "add_public_address",
+    "choose_addresses",
+    "clean_offer",
+    "close_peer",
+    "installed",
+    "warn_if_untested",
+]

@@ -1,0 +1,177 @@
+"""Hooks into sending: ready-made pictures go out in one tight loop, and what the viewer reports is acted on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import struct
+from typing import NamedTuple, Protocol
+
+from aiortc import RTCRtpSender, clock, rtcrtpsender
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcdtlstransport import State
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, HeaderExtensions, RtcpPsfbPacket, RtpPacket, unpack_remb_fci
+from aiortc.utils import random32, uint16_add, uint32_add
+
+from .ice import RTP_HISTORY_PACKETS
+from .private import private, set_private
+
+RETRANSMIT_SHARE = 0.25
+RETRANSMIT_ALLOWANCE_BYTES = 64 * 1024  # a short burst may exceed the share: the first keyframe of a session
+
+_HEADER = struct.Struct("!BBHLL")  # RFC 3550 section 5.1
+_EXTENSION = struct.Struct("!HH")  # section 5.3.1
+_VERSION = 0x80
+_HAS_EXTENSION = 0x10
+_MARKER = 0x80
+
+logger = logging.getLogger("surveillx.rtc")
+
+
+class Picture(Protocol):
+    """One encoded picture, shared by all viewers."""
+
+    @property
+    def payloads(self) -> tuple[bytes, ...]:
+        """RTP payloads in order."""
+
+    @property
+    def timestamp(self) -> int:
+        """90 kHz ticks."""
+
+
+class PictureTrack(Protocol):
+    """Where a viewer's pictures come from."""
+
+    async def next_picture(self) -> Picture:
+        """Wait for the next one; MediaStreamError ends the stream."""
+
+    def request_keyframe(self) -> None:
+        """The viewer lost its picture."""
+
+    def stop(self) -> None:
+        """The stream has ended."""
+
+
+class _Sent(NamedTuple):
+    """What a retransmission needs; the payload is shared with all viewers."""
+
+    sequence_number: int
+    timestamp: int
+    payload_type: int
+    marker: int
+    payload: bytes
+
+
+class Downlink:
+    """Replaces the sending half of one `RTCRtpSender` and listens to its viewer.
+
+    Cost: aiortc/rtcrtpsender.py _run_rtp packs each picture anew for each viewer, makes an object for each packet and
+    goes through three coroutines to send it. Here payloads are shared, and a picture's packets are stamped, protected
+    and sent in one loop; sender reports, retransmission and statistics stay upstream's.
+
+    Trap 13: _send_keyframe sets a flag that only upstream's own encoder reads: calls `track.request_keyframe`.
+    Trap 18: a REMB lands on an encoder object that encodes nothing: kept in `available_bps`; retransmissions are
+    answered without limit: at most a quarter of what was sent, the rest counted in `refused`.
+    """
+
+    def __init__(self, sender: RTCRtpSender, track: PictureTrack) -> None:
+        self._sender = sender
+        self._track = track
+        self._stock_rtcp = sender._handle_rtcp_packet
+        self._stock_retransmit = sender._retransmit
+        self._sequence_number = rtcrtpsender.random_sequence_number()
+        self._origin = random32()
+        self._history: dict[int, _Sent] = {}
+        self._octets = self._packets = self._retransmitted_bytes = 0
+        self.available_bps: int | None = None
+        self.refused = 0
+        sender._run_rtp = self._run  # type: ignore[method-assign]
+        sender._send_keyframe = track.request_keyframe  # type: ignore[method-assign]
+        sender._handle_rtcp_packet = self._handle_rtcp  # type: ignore[method-assign]
+        sender._retransmit = self._retransmit  # type: ignore[method-assign]
+
+    async def _run(self, codec: RTCRtpCodecParameters) -> None:
+        """What upstream's _run_rtp does, from the first picture to the events that `RTCRtpSender.stop` waits for."""
+        private(self._sender, "rtp_started").set()
+        try:
+            while True:
+                picture = await self._track.next_picture()
+                self._send(picture, codec.payloadType or 0)
+        except (asyncio.CancelledError, ConnectionError, MediaStreamError):
+            pass
+        except Exception:  # stop() would wait for ever for a task that ended otherwise
+            logger.exception("sending to a viewer failed")
+        self._track.stop()
+        set_private(self._sender, track=None)
+        private(self._sender, "rtp_exited").set()
+
+    def _send(self, picture: Picture, payload_type: int) -> None:
+        dtls = self._sender.transport
+        pair = dtls.transport._connection._nominated.get(1)
+        if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
+            raise ConnectionError("not connected")
+        protect, sendto, address = dtls._tx_srtp.protect, pair.protocol.transport.sendto, pair.remote_addr
+        ntp_time = clock.current_ntp_time()
+        extension = self._extension(ntp_time)
+        first_octet = _VERSION | (_HAS_EXTENSION if extension else 0)
+        timestamp = uint32_add(self._origin, picture.timestamp)
+        last = len(picture.payloads) - 1
+        for index, payload in enumerate(picture.payloads):
+            number = self._sequence_number
+            marker = index == last
+            second_octet = payload_type | (_MARKER if marker else 0)
+            header = _HEADER.pack(first_octet, second_octet, number, timestamp, self._sender._ssrc)
+            sendto(protect(header + extension + payload), address)
+            self._history[number % RTP_HISTORY_PACKETS] = _Sent(number, timestamp, payload_type, marker, payload)
+            self._octets += len(payload)
+            self._sequence_number = uint16_add(number, 1)
+        self._packets += len(picture.payloads)
+        # For upstream's sender reports (RFC 3550 section 6.4.1).
+        set_private(
+            self._sender,
+            ntp_timestamp=ntp_time,
+            rtp_timestamp=timestamp,
+            octet_count=self._octets,
+            packet_count=self._packets,
+        )
+
+    def _extensions(self, ntp_time: int) -> HeaderExtensions:
+        return HeaderExtensions(abs_send_time=(ntp_time >> 14) & 0xFFFFFF, mid=private(self._sender, "mid"))
+
+    def _extension(self, ntp_time: int) -> bytes:
+        """The header extensions as negotiated; the same for all packets of a picture, which leave together."""
+        profile, value = private(self._sender, "rtp_header_extensions_map").set(self._extensions(ntp_time))
+        return _EXTENSION.pack(profile, len(value) // 4) + value if value else b""
+
+    async def _handle_rtcp(self, packet: AnyRtcpPacket) -> None:
+        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
+            try:
+                bitrate_bps, ssrcs = unpack_remb_fci(packet.fci)
+            except ValueError:
+                return
+            if self._sender._ssrc in ssrcs:
+                self.available_bps = bitrate_bps
+            return
+        await self._stock_rtcp(packet)
+
+    async def _retransmit(self, sequence_number: int) -> None:
+        sent = self._history.get(sequence_number % RTP_HISTORY_PACKETS)
+        if sent is None or sent.sequence_number != sequence_number:
+            return
+        if self._retransmitted_bytes > RETRANSMIT_SHARE * self._octets + RETRANSMIT_ALLOWANCE_BYTES:
+            self.refused += 1
+            return
+        self._retransmitted_bytes += len(sent.payload)
+        packet = RtpPacket(
+            payload_type=sent.payload_type,
+            marker=sent.marker,
+            sequence_number=sequence_number,
+            timestamp=sent.timestamp,
+            ssrc=self._sender._ssrc,
+            payload=sent.payload,
+        )
+        packet.extensions = self._extensions(clock.current_ntp_time())
+        private(self._sender, "rtp_history")[sequence_number % rtcrtpsender.RTP_HISTORY_SIZE] = packet  # type: ignore[attr-defined]
+        await self._stock_retransmit(sequence_number)

@@ -1,0 +1,134 @@
+"""Hooks into ICE: which addresses are offered, and whose datagrams are listened to."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import aioice.ice
+import ifaddr
+from aiortc import rtcrtpreceiver, rtcrtpsender
+
+logger = logging.getLogger("surveillx.rtc")
+
+# Packets kept for retransmission. Upstream keeps 128 (aiortc/rtp.py:13): one keyframe can fill that.
+RTP_HISTORY_PACKETS = 1024
+# Missing packets tracked for a publisher; as many as its jitter buffer holds (aiortc/rtcrtpreceiver.py __init__).
+MISSING_PACKETS = 512
+
+# Container bridges lead nowhere a peer could be (aioice/ice.py get_host_addresses lets them in).
+_BRIDGES = ("docker", "br-", "veth", "virbr", "cni", "podman")
+
+
+@contextmanager
+def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Put the process-wide hooks in place for the duration of the `with` block.
+
+    `interfaces` are the IP addresses offered as host candidates; empty means all but loopback and container bridges.
+    `on_strange_datagram` is called for every datagram that is ignored.
+    """
+    stun = aioice.ice.StunProtocol
+
+    def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        return choose_addresses(interfaces, use_ipv4, use_ipv6)
+
+    hooks: list[tuple[Any, str, Any]] = [
+        # aioice/ice.py Connection.gather_candidates looks the function up in its module each time.
+        (aioice.ice, "get_host_addresses", host_addresses),
+        (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
+        (rtcrtpsender, "RTP_HISTORY_SIZE", RTP_HISTORY_PACKETS),
+        (rtcrtpreceiver, "RTP_HISTORY_SIZE", MISSING_PACKETS),
+    ]
+    stock = [getattr(owner, name) for owner, name, _ in hooks]
+    for owner, name, hook in hooks:
+        setattr(owner, name, hook)
+    try:
+        yield
+    finally:
+        for (owner, name, _), original in zip(hooks, stock, strict=True):
+            setattr(owner, name, original)
+
+
+def choose_addresses(interfaces: Sequence[str], use_ipv4: bool = True, use_ipv6: bool = True) -> list[str]:
+    """The addresses to offer for media: those named, or every address but loopback and bridges, or else loopback."""
+    versions = {4: use_ipv4, 6: use_ipv6}
+    if interfaces:
+        return [each for each in interfaces if versions[ipaddress.ip_address(each).version]]
+    found = []
+    for adapter in ifaddr.get_adapters():
+        if adapter.name.startswith(_BRIDGES):
+            continue
+        for ip in adapter.ips:
+            # ifaddr gives IPv6 as (address, flow, scope); a scope is only there for link-local ones.
+            text, scope = (ip.ip, 0) if isinstance(ip.ip, str) else (ip.ip[0], ip.ip[2])
+            address = ipaddress.ip_address(text)
+            if versions[address.version] and not address.is_loopback and not scope:
+                found.append(text)
+    return found or ["127.0.0.1"]
+
+
+DatagramReceived = Callable[[aioice.ice.StunProtocol, Any, tuple[Any, ...]], None]
+
+
+def _guarded(stock: DatagramReceived, on_strange: Callable[[], None]) -> DatagramReceived:
+    """Trap 21: an empty datagram ends the data pump (aiortc/rtcdtlstransport.py _recv_next reads data[0]), and
+    anything that is not STUN reaches DTLS whoever sent it (aioice/ice.py StunProtocol.datagram_received).
+
+    RFC 7983 section 7: a first byte of 0 to 3 is STUN, which authenticates itself; all else must come from an address
+    that a check has confirmed or the peer has named.
+    """
+
+    def datagram_received(self: aioice.ice.StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
+        if not data or (data[0] > 3 and not _is_known(self.receiver, addr)):
+            on_strange()
+            return
+        try:
+            stock(self, data, addr)
+        except Exception:  # a stranger chose these bytes: whatever the parser makes of them must not reach the loop
+            logger.debug("ignored a datagram that could not be parsed", exc_info=True)
+            on_strange()
+
+    return datagram_received
+
+
+def _is_known(connection: aioice.ice.Connection, addr: tuple[Any, ...]) -> bool:
+    return any(
+        candidate.port == addr[1] and candidate._network_host == addr[0] for candidate in connection._remote_candidates
+    )
+
+
+def clean_offer(sdp: str) -> str:
+    """Trap 4: drop mDNS candidates, which aioice takes a second to resolve, and end-of-candidates, after which it
+    would give up on a peer that named only those (aioice/ice.py Connection._prune_components).
+
+    The peer's own checks arrive all the same and teach its address (RFC 8445 section 7.3.1.3).
+    """
+    return "".join(line for line in sdp.splitlines(keepends=True) if not _is_unwanted(line))
+
+
+def _is_unwanted(line: str) -> bool:
+    if line.startswith("a=end-of-candidates"):
+        return True
+    parts = line.split()
+    return line.startswith("a=candidate:") and len(parts) > 4 and parts[4].lower().endswith(".local")
+
+
+def add_public_address(sdp: str, public_address: str) -> str:
+    """Trap 25: behind a 1:1 NAT (AWS), name the public address beside each private one of its family.
+
+    aioice has no such setting; ports are the same on both sides of a 1:1 NAT, so a second candidate line suffices.
+    """
+    version = ipaddress.ip_address(public_address).version
+    lines = []
+    for line in sdp.splitlines(keepends=True):
+        lines.append(line)
+        parts = line.split()
+        if line.startswith("a=candidate:") and "host" in parts and ipaddress.ip_address(parts[4]).version == version:
+            ending = line[len(line.rstrip("\r\n")) :]
+            parts[0] += "nat"  # another base address, hence another foundation (RFC 8445 section 5.1.1.3)
+            parts[4] = public_address
+            lines.append(" ".join(parts) + ending)
+    return "".join(lines)
