@@ -14,6 +14,7 @@ import aioice.ice
 import ifaddr
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpsender
+from aiortc import rtp as rtp_module
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import (
     RTCP_PSFB_APP,
@@ -368,11 +369,12 @@ async def test_a_sender_whose_track_fails_ends_and_can_be_closed(hooks: None, ca
     assert "sending to a viewer failed" in caplog.text
 
 
-def test_more_packets_are_kept_for_retransmission() -> None:
-    assert rtcrtpsender.RTP_HISTORY_SIZE == 128, "upstream has changed its history: look again"  # type: ignore[attr-defined]
+def test_more_packets_are_kept_for_retransmission(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert rtp_module.RTP_HISTORY_SIZE == 128, "upstream has changed its history: look again"
+    monkeypatch.setattr(rtcrtpsender, "RTP_HISTORY_SIZE", rtp_module.RTP_HISTORY_SIZE)
     with rtc_compat.installed():
-        assert rtcrtpsender.RTP_HISTORY_SIZE == 1024  # type: ignore[attr-defined]
-    assert rtcrtpsender.RTP_HISTORY_SIZE == 128  # type: ignore[attr-defined]
+        assert vars(rtcrtpsender)["RTP_HISTORY_SIZE"] == RTP_HISTORY_PACKETS == 1024
+    assert vars(rtcrtpsender)["RTP_HISTORY_SIZE"] == 128
 
 
 # --- trap 21: datagrams of strangers ----------------------------------------------------------------------------

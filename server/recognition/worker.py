@@ -192,7 +192,7 @@ class RecognitionWorker:
                     await self._recognise(process, next(iter(self._frames)))
 
     async def _send_news(self, process: RecognitionProcess) -> None:
-        if self._gallery_is_news:
+        while self._gallery_is_news:  # it may change again while it is being sent
             self._gallery_is_news = False
             await process.ask(UseGallery(self._gallery), NEWS_TIMEOUT_S)
         while self._forgotten:
