@@ -11,11 +11,13 @@ import uvicorn
 
 from .app import create_app
 from .config import Settings
+from .errors import ConfigError
 
 logger = logging.getLogger("surveillx.serve")
 
 # Requests under way get this long after a signal; then the lifespan closes the peer connections. Together below 5 s.
 GRACE_S = 1
+BACKLOG = 2048  # as uvicorn's own
 
 
 class _Server(uvicorn.Server):
@@ -41,11 +43,10 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
         ConfigError: a setting is unsafe or cannot be put into force.
     """
     settings.require_safe_address()
+    listening = _listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         loop="asyncio",
         lifespan="on",
         log_config=None,
@@ -61,9 +62,19 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
     # uvicorn raises the signal again when it has finished; for us, asked to end and ended is well.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     server = _Server(config, announce)
-    listening = config.bind_socket()
     server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. If another program has the port, end it "
+            "or choose another with --port; --host must be an address of this machine."
+        ) from error
 
 
 def _url(listening: socket.socket) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -94,6 +95,16 @@ def test_a_wrong_setting_is_named(environment: dict[str, str], words: str, tmp_p
     result = run("serve", "--port", "0", "--data", tmp_path, **environment)
     assert result.returncode == 2
     assert words.lower() in result.stderr.lower()
+    assert "Traceback" not in result.stderr
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("serve", "--port", port, "--data", tmp_path)
+    assert result.returncode == 2
+    assert port in result.stderr
+    assert "--port" in result.stderr
     assert "Traceback" not in result.stderr
 
 

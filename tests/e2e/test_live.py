@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Page
 
@@ -75,6 +76,21 @@ def test_there_is_exactly_one_attendance_row(stack: Stack, page: Page) -> None:
     recognised = stack.camera()["frames"]["recognised"]
     until_sync(lambda: stack.camera()["frames"]["recognised"] > recognised + 20, 30, "twenty more looks at the person")
     assert len(stack.attendance()) == 1
+
+
+def test_a_running_server_learns_of_a_person_enrolled_meanwhile(tmp_path: Path, page: Page) -> None:
+    own = Stack(tmp_path)
+    try:
+        own.start()
+        page.goto(own.url)
+        page.evaluate(LISTEN)
+        until_sync(lambda: page.evaluate("() => window.detections?.faces.length === 2"), 30, "two faces")
+        assert page.evaluate("() => [...window.names]") == ["Unknown"]
+        own.enroll()
+        until_sync(lambda: PERSON_NAME in page.evaluate("() => [...window.names]"), 20, "the name")
+        assert until_sync(own.attendance, 10, "an attendance row")[0]["name"] == PERSON_NAME
+    finally:
+        own.close()
 
 
 def test_two_pages_share_one_encode(stack: Stack, page: Page, context: BrowserContext) -> None:
