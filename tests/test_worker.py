@@ -306,3 +306,16 @@ def is_alive(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@needs_signals
+async def test_an_interrupt_of_the_terminal_does_not_concern_the_process_even_while_it_starts() -> None:
+    async with running() as bench:
+        await until(multiprocessing.active_children, START_S)
+        process = child_pid()
+        for _ in range(20):
+            os.kill(process, signal.SIGINT)
+            await asyncio.sleep(0)
+        await until(lambda: bench.state() == "running", START_S)
+        assert child_pid() == process
+        assert bench.count("recognition_restarts_total") == 0

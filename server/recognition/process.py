@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 
@@ -60,7 +63,7 @@ class RecognitionProcess:
             ProcessLost: it ended, could not load its models, or took longer than `timeout_s`.
         """
         async with _deadline(timeout_s):
-            await self._loop.run_in_executor(self._thread, self._process.start)
+            await self._loop.run_in_executor(self._thread, self._start)
             self._far_end.close()
             self._reader.start()
             message = await self._received()
@@ -98,6 +101,18 @@ class RecognitionProcess:
             self._thread.shutdown(wait=False)
         await asyncio.shield(self._ended)
         self._thread.shutdown()  # it has nothing more to do: this only waits until it is gone
+
+    def _start(self) -> None:
+        """On the thread. Ctrl-C reaches every process of a terminal; the child inherits that it does not concern it."""
+        if sys.platform == "win32":
+            self._process.start()
+            return
+        resource_tracker.ensure_running()  # or start() would, and unblock what is blocked here
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     async def _received(self) -> Message:
         message = await self._inbox.get()
