@@ -6,11 +6,9 @@ import dataclasses
 import logging
 import subprocess
 import sys
-from pathlib import Path
 
 from .config import Settings
 from .database import Database
-from .enroll import enroll
 from .recognition.people import PeopleStore
 from .sample import CLIP, PERSON_NAME, PHOTO
 from .serving import serve
@@ -18,6 +16,8 @@ from .serving import serve
 logger = logging.getLogger("surveillx.demo")
 
 STOP_TIMEOUT_S = 5.0
+
+_SURVEILLX = [sys.executable, "-m", "server.cli"]
 
 
 def demo(settings: Settings, *, own_data: bool) -> int:
@@ -46,10 +46,12 @@ def _enroll_sample(settings: Settings) -> None:
     finally:
         database.close()
     if not known:
-        logger.info("Enrolling %s from %s", PERSON_NAME, Path(PHOTO).name)
-        enroll(settings, PERSON_NAME, "DEMO-1", [Path(PHOTO)])
+        logger.info("Enrolling %s from %s", PERSON_NAME, PHOTO.name)
+        # A process of its own: the models would stay in this one's memory.
+        command = [*_SURVEILLX, "enroll", PERSON_NAME, str(PHOTO), "--roll-no", "DEMO-1", "--data", str(settings.data)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command
 
 
 def _start_publisher(url: str, settings: Settings) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "server.cli", "publish", "--server", url, "--source", str(CLIP)]
+    command = [*_SURVEILLX, "publish", "--server", url, "--source", str(CLIP)]
     return subprocess.Popen(command, env=settings.publisher_environment())  # noqa: S603 - our own command

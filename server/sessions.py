@@ -83,7 +83,8 @@ class Session(ABC):
             for task in (life, stop):
                 task.cancel()
             await asyncio.gather(life, stop, return_exceptions=True)
-            self._release(self._reason or "the server is stopping")
+            self._reason = self._reason or "the server is stopping"
+            self._release(self._reason)
             await close_peer(self._peer, self._settings.close_timeout_s)
             logger.info(
                 "%s %s of camera %s closed: %s%s", self.kind, self.id, self.camera.id, self._reason, self._summary()
