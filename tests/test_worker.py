@@ -224,6 +224,7 @@ async def test_a_photo_that_is_lost_with_the_process_is_an_answer_too() -> None:
         await until(lambda: bench.state() == "running", START_S)
         os.kill(child_pid(), signal.SIGSTOP)
         waiting = asyncio.create_task(bench.worker.examine(jpeg(astronaut())))
+        await asyncio.sleep(0)  # let it hand in the photo
         await until(lambda: not bench.worker._photos)
         os.kill(child_pid(), signal.SIGKILL)
         with pytest.raises(Unavailable):

@@ -157,8 +157,6 @@ class RecognitionWorker:
             except Exception:
                 # A fault of our own ends this run of the process; recognition itself must go on.
                 logger.exception("Recognition stopped by a fault. Starting it again.")
-            self._state = "restarting"
-            self._metrics.recognition_restarts.inc()
             if loop.time() - began >= HEALTHY_S:
                 delay_s = FIRST_DELAY_S
             await asyncio.sleep(delay_s)
@@ -174,6 +172,8 @@ class RecognitionWorker:
             logger.info("Recognition is running, faces found by %s.", detector)
             await self._serve(process)
         finally:
+            self._state = "restarting"
+            self._metrics.recognition_restarts.inc()
             self._clear_boxes()
             await process.stop()
 
