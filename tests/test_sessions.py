@@ -212,6 +212,24 @@ async def test_bad_requests_are_refused_in_words_and_leave_nothing(server: Live,
     assert not server.parts.sessions.counts()
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "status"),
+    [
+        (b'{"sdp": "v=0", "type": "offer"}', "text/plain", 415),
+        (b'{"sdp": "v=0", "type": "offer"}', "application/sdp", 415),
+        (b'{"sdp": "v=0"', "application/json", 400),
+        (b'{"sdp": "\\ud800", "type": "offer"}', "application/json", 400),
+        (b"[" * 20_000, "application/json", 400),
+        (b"\0", "application/json", 400),
+        (b"", "application/json", 422),
+    ],
+)
+async def test_bodies_that_are_no_json_object_are_refused(server: Live, body: bytes, kind: str, status: int) -> None:
+    response = await server.http.post("/webrtc/viewer", content=body, headers={"Content-Type": kind})
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+
+
 async def test_an_offer_that_only_aiortc_finds_fault_with_frees_the_camera(
     server: Live, clients: AsyncExitStack
 ) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..errors import UnsupportedMediaType
 from .auth import require_either, require_publish, require_view
 from .parts import PartsDep
 
@@ -31,14 +32,24 @@ class Answer(BaseModel):
     session_id: str
 
 
-@router.post("/streamer", dependencies=[Depends(require_publish)])
+async def require_json(request: Request) -> None:
+    """Take offers as JSON only.
+
+    Raises:
+        UnsupportedMediaType: the body says it is something else.
+    """
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise UnsupportedMediaType("Send the offer with Content-Type: application/json.")
+
+
+@router.post("/streamer", dependencies=[Depends(require_publish), Depends(require_json)])
 async def publish(offer: Offer, parts: PartsDep) -> Answer:
     """A camera PC offers its picture."""
     session_id, sdp = await parts.sessions.publish(str(offer.camera_id), offer.sdp)
     return Answer(sdp=sdp, session_id=session_id)
 
 
-@router.post("/viewer", dependencies=[Depends(require_view)])
+@router.post("/viewer", dependencies=[Depends(require_view), Depends(require_json)])
 async def view(offer: Offer, parts: PartsDep) -> Answer:
     """A browser asks for a camera's picture."""
     session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp)
