@@ -11,11 +11,13 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from server.config import Settings
 from server.errors import Unavailable, Unprocessable
@@ -221,16 +223,20 @@ async def test_photos_are_refused_with_the_reason() -> None:
 @needs_signals
 async def test_a_photo_that_is_lost_with_the_process_is_an_answer_too() -> None:
     async with running() as bench:
-        # With the second photo through, the news sent after the first is too: nothing else is under way.
-        for _ in range(2):
-            await bench.worker.examine(jpeg(astronaut()))
-        os.kill(child_pid(), signal.SIGSTOP)
-        waiting = asyncio.create_task(bench.worker.examine(jpeg(astronaut())))
+        await until(lambda: bench.state() == "running", START_S)
+        waiting = asyncio.create_task(bench.worker.examine(slow_photo()))
         await asyncio.sleep(0)  # let it hand in the photo
-        await until(lambda: not bench.worker._photos)
+        await until(lambda: not bench.worker._photos, START_S)
         os.kill(child_pid(), signal.SIGKILL)
         with pytest.raises(Unavailable):
             await waiting
+
+
+def slow_photo() -> bytes:
+    """A picture that takes a good part of a second to read: nearly as many pixels as are allowed."""
+    file = BytesIO()
+    Image.new("RGB", (7000, 7000), "grey").save(file, "PNG")
+    return file.getvalue()
 
 
 async def test_closing_answers_those_who_wait_and_may_be_repeated() -> None:
