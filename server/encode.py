@@ -72,8 +72,8 @@ def _open_vp8(width: int, height: int, bitrate_bps: int) -> VideoCodecContext:
     codec.time_base, codec.framerate = TIME_BASE, Fraction(FRAME_RATE)
     codec.bit_rate = bitrate_bps
     codec.gop_size = KEYFRAME_DISTANCE
-    # Measured: a quantizer from 8 instead of 2 halves the bitrate of the sample clip at 48 dB and changes nothing in a
-    # noisy picture; cpu-used -12 instead of -8 takes a fifth of the time off at the same quality (34.5 dB with noise).
+    # Measured together against qmin 2 and cpu-used -8: the sample clip takes 4.9 instead of 6.8 ms a frame and 1.2
+    # instead of 2.4 Mbit/s, at 50 dB; a picture with sensor noise keeps its bitrate and its 34.5 dB.
     codec.qmin, codec.qmax = 8, 56
     codec.thread_count = max(1, min(4, multiprocessing.cpu_count() // 2))
     codec.options = {

@@ -7,6 +7,7 @@ from functools import cache
 from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,6 +30,16 @@ def six_people() -> Picture:
     assert spec.submodule_search_locations
     file = Path(next(iter(spec.submodule_search_locations))) / "data" / "images" / "t1.jpg"
     return np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8)
+
+
+def crowd(face_px: int) -> Picture:
+    """RGB 1280x720: six people in the corner, their faces about `face_px` wide."""
+    scale = face_px / 100
+    people = cv2.resize(six_people(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    picture = np.full((720, 1280, 3), 110, np.uint8)
+    height, width = min(720, people.shape[0]), min(1280, people.shape[1])
+    picture[:height, :width] = people[:height, :width]
+    return picture
 
 
 def jpeg(rgb: Picture, quality: int = 92) -> bytes:

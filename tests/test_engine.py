@@ -11,22 +11,12 @@ import pytest
 from server.recognition.engine import PHOTO_LONG_SIDE, Engine, EngineError, HogDetector, _loaded, open_engine, squared
 from server.recognition.pictures import SURE, Photo, Pixels
 
-from .faces import astronaut, six_people
+from .faces import astronaut, crowd, six_people
 
 
 @pytest.fixture(scope="module")
 def engine() -> Engine:
     return open_engine()
-
-
-def crowd(face_px: int) -> Photo:
-    """Six people in the corner of a 1280x720 picture, their faces about `face_px` wide."""
-    scale = face_px / 100
-    people = cv2.resize(six_people(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    picture = np.full((720, 1280, 3), 110, np.uint8)
-    height, width = min(720, people.shape[0]), min(1280, people.shape[1])
-    picture[:height, :width] = people[:height, :width]
-    return Photo(picture)
 
 
 def distance(engine: Engine, a: Pixels, b: Pixels) -> float:
@@ -36,7 +26,7 @@ def distance(engine: Engine, a: Pixels, b: Pixels) -> float:
 
 @pytest.mark.parametrize("face_px", [48, 56, 80])
 def test_everybody_in_a_row_is_found(engine: Engine, face_px: int) -> None:
-    assert len([face for face in engine.find(crowd(face_px)) if face.confidence >= SURE]) == 6
+    assert len([face for face in engine.find(Photo(crowd(face_px))) if face.confidence >= SURE]) == 6
 
 
 def test_boxes_are_in_the_pictures_own_pixels(engine: Engine) -> None:

@@ -20,7 +20,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 
 from server.config import Settings
@@ -33,7 +32,7 @@ from server.recognition.pictures import SURE, Photo
 from server.recognition.worker import RecognitionWorker
 from server.sample import CLIP, PERSON_NAME, PHOTO
 
-from ..faces import six_people
+from ..faces import crowd
 
 LONG_SIDES = (320, 480, 640, 960, 1280)
 FACE_SIZES_PX = (16, 20, 24, 32, 40, 56, 80, 112)
@@ -69,9 +68,9 @@ def measure_parts(repeat: int) -> None:
     os.nice(NICENESS)
     os.putenv("OMP_NUM_THREADS", "1")
     engine = open_engine()
-    scene = crowd(80)
+    scene = Photo(crowd(80))
     for long_side in LONG_SIDES:
-        smallest = next((size for size in FACE_SIZES_PX if found(engine, crowd(size), long_side) >= 6), None)
+        smallest = next((size for size in FACE_SIZES_PX if found(engine, Photo(crowd(size)), long_side) >= 6), None)
         milliseconds = timed(lambda long_side=long_side: engine.find(scene, long_side), repeat)  # type: ignore[misc]
         print(f"find at {long_side:>4} px: {spread(milliseconds)}; all of six faces from {smallest} px")
     box = engine.find(scene)[0].box
@@ -121,16 +120,6 @@ def clip(seconds: float) -> Iterator[av.VideoFrame]:
                 if left > 0:
                     yield frame
                 left -= 1
-
-
-def crowd(face_px: int) -> Photo:
-    """Six people in a 1280x720 picture, their faces about `face_px` wide."""
-    scale = face_px / 100
-    people = cv2.resize(six_people(), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    picture = np.full((720, 1280, 3), 110, np.uint8)
-    height, width = min(720, people.shape[0]), min(1280, people.shape[1])
-    picture[:height, :width] = people[:height, :width]
-    return Photo(picture)
 
 
 def found(engine: Engine, scene: Photo, long_side: int) -> int:
