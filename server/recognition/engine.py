@@ -21,7 +21,7 @@ import numpy as np
 from .gallery import Embedding, as_embedding
 from .pictures import LIKELY, Box, Detection, Picture, Pixels
 
-# Measured on 1280x720 with six people scaled to known sizes: at 480 pixels across all faces from 56 px are found (27 ms);
+# Measured on 1280x720 with six people scaled to known sizes: at 480 pixels across, faces from 56 px are found (27 ms);
 # 320 needs 80 px (10 ms), 640 needs 32 px (45 ms), 960 needs 24 px (105 ms). tests/bench/recognition.py prints it.
 VIDEO_LONG_SIDE = 480
 PHOTO_LONG_SIDE = 640
