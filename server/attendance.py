@@ -152,19 +152,20 @@ class _Sighting:
         return {
             "student_id": self.person_id,
             "day": self.day,
+            "session": "",
             "camera_id": self.camera_id,
             "timestamp": self.at,
             "distance": self.distance,
         }
 
 
-_ONCE_A_DAY = ("student_id", "day")
+_ONCE_A_SESSION = ("student_id", "day", "session")
 _INSERT_ONCE = {
     "sqlite": sqlite.insert(AttendanceRow)
-    .on_conflict_do_nothing(index_elements=_ONCE_A_DAY)
+    .on_conflict_do_nothing(index_elements=_ONCE_A_SESSION)
     .returning(AttendanceRow.id),
     "postgresql": postgresql.insert(AttendanceRow)
-    .on_conflict_do_nothing(index_elements=_ONCE_A_DAY)
+    .on_conflict_do_nothing(index_elements=_ONCE_A_SESSION)
     .returning(AttendanceRow.id),
 }
 

@@ -19,11 +19,25 @@ from typing import Any, get_type_hints
 from .errors import ConfigError
 
 PREFIX = "SURVEILLX_"
-SECRETS = ("publish_token", "view_token", "database_url")
+SECRETS = ("publish_token", "view_token", "database_url", "encryption_key", "webhook_secret")
 
 
 def _setting(default: Any, text: str) -> Any:
     return field(default=default, metadata={"help": text})
+
+
+_AT_LEAST_ONE = (
+    "viewer_queue_packets",
+    "jpeg_every",
+    "max_sessions",
+    "video_bitrate_bps",
+    "recognition_looks",
+    "recognition_memory_mb",
+    "waiting_marks",
+    "evidence_days",
+    "visitors_days",
+    "audit_days",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,9 +69,40 @@ class Settings:
     keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
 
     recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")
+    recognition_yunet: str = _setting(
+        "", "model file of OpenCV's YuNet, to find faces with it; empty is libfacedetection"
+    )
     recognition_distance: float = _setting(0.5, "largest embedding distance that is still the same person")
     recognition_margin: float = _setting(0.04, "how much nearer than the second-best person the best must be")
+    recognition_not_them: float = _setting(
+        0.4, "a face this near to one that was marked as the wrong person is not named so again"
+    )
+    recognition_looks: int = _setting(3, "looks at a face that must agree before it has a name")
+    recognition_looks_of: int = _setting(5, "of this many newest looks at that face")
+    recognition_confirm_s: float = _setting(5.0, "a named face is looked at again after this time")
+    recognition_min_face_px: float = _setting(40.0, "smaller faces are drawn, but not named")
+    recognition_min_sharpness: float = _setting(0.015, "more blurred faces are drawn, but not named")
     recognition_timeout_s: float = _setting(3.0, "a recognition that takes longer is killed and restarted")
+    recognition_memory_mb: int = _setting(1500, "the recognition process is renewed when it holds more memory")
+    pixelate_unknown: bool = _setting(False, "pixelate every face without a name, not only those without consent")
+
+    attendance_sessions: tuple[str, ...] = _setting(
+        (), "sessions of a day, such as morning=00:00,afternoon=12:30: one mark in each; empty is one mark a day"
+    )
+    waiting_marks: int = _setting(10_000, "marks kept in the spool file while the database is away")
+    evidence: bool = _setting(True, "keep a small picture of the face with each mark")
+    evidence_days: int = _setting(30, "pictures and measurements that prove a mark are removed after this many days")
+    visitors: bool = _setting(True, "group unknown faces, to enrol or ignore them")
+    visitors_days: int = _setting(7, "unknown faces are removed this many days after they were last seen")
+    audit_days: int = _setting(365, "audit lines are removed after this many days")
+    on_delete: str = _setting(
+        "anonymise", "attendance of a deleted person: anonymise (only counts stay), keep (with the name) or delete"
+    )
+    encryption_key: str = _setting(
+        "", "encrypts faces at rest: 32 bytes in URL-safe base64; empty leaves them readable"
+    )
+    webhook_url: str = _setting("", "another system that is told of attendance, by POST")
+    webhook_secret: str = _setting("", "signs what the webhook is told (HMAC-SHA256)")
 
     legacy_url: str = _setting("", "existing Flask app to forward JPEG frames to, such as http://localhost:5000")
     jpeg_every: int = _setting(2, "the JPEG path carries every n-th frame")
@@ -65,13 +110,17 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require(0 <= self.port <= 65535, "port", self.port, "it must be from 0 to 65535")
-        for name in ("recognition_every", "recognition_distance", "recognition_margin"):
+        for name in (each.name for each in fields(self) if each.name.startswith("recognition_") and each.type != "str"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "it cannot be negative")
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "it must be more than 0 seconds")
-        for name in ("viewer_queue_packets", "jpeg_every", "max_sessions", "video_bitrate_bps"):
+        for name in _AT_LEAST_ONE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "it must be at least 1")
         _require(1 <= self.jpeg_quality <= 100, "jpeg_quality", self.jpeg_quality, "it must be from 1 to 100")
+        looks, of = self.recognition_looks, self.recognition_looks_of
+        _require(looks <= of, "recognition_looks", looks, f"it cannot be more than recognition_looks_of, {of}")
+        choices = ("anonymise", "keep", "delete")
+        _require(self.on_delete in choices, "on_delete", self.on_delete, f"it must be one of {', '.join(choices)}")
         levels = ("DEBUG", "INFO", "WARNING", "ERROR")
         _require(self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}")
         for address in (*self.interfaces, *filter(None, [self.public_address])):

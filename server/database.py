@@ -25,6 +25,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from .errors import ConfigError, Unavailable
 from .tables import create_missing
+from .vault import Vault
 
 T = TypeVar("T")
 
@@ -38,12 +39,13 @@ logger = logging.getLogger("surveillx.database")
 class Database:
     """Runs functions in transactions, one after the other, on the database's own thread."""
 
-    def __init__(self, url: str) -> None:
-        """Open the database, creating what is missing.
+    def __init__(self, url: str, vault: Vault | None = None) -> None:
+        """Open the database, creating what is missing. `vault` seals faces; without one they are stored as they are.
 
         Raises:
             ConfigError: the URL, the folder or the file cannot serve; says what to do.
         """
+        self.vault = vault or Vault()
         self._engine = _engine(url)
         # SQLite: a transaction that will write takes the lock at its start. Begun as a reader it could be refused in
         # the middle, at once and whatever the busy timeout (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/isolation.html).

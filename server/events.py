@@ -14,6 +14,8 @@ from typing import Literal
 
 CameraState = Literal["online", "stale", "offline"]
 RecognitionState = Literal["off", "starting", "running", "restarting"]
+DatabaseState = Literal["ok", "away"]
+AttendanceSource = Literal["recognised", "manual", "school"]  # school: the school's own program wrote the row
 
 UNKNOWN = "Unknown"
 
@@ -24,7 +26,8 @@ class Face:
 
     `box` is x, y, width, height and `velocity` its motion in pixels per second, both in pixels of the recognised
     frame. `person_id` is None and `name` is "Unknown" while nobody is recognised. `distance` is the Euclidean
-    distance of the embeddings (0 is the same picture), `confidence` runs from 0 to 1.
+    distance of the embeddings (0 is the same picture), `confidence` runs from 0 to 1. `unseen_s` is for how long the
+    face has not been found; its box goes on as it moved. `is_hidden`: this face must be pixelated and is never named.
     """
 
     track_id: int
@@ -34,6 +37,8 @@ class Face:
     box: tuple[float, float, float, float]
     velocity: tuple[float, float] = (0.0, 0.0)
     distance: float | None = None
+    unseen_s: float = 0.0
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +52,35 @@ class Detections:
     faces: tuple[Face, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """What the looks at a settled face proved: a name, or that it is nobody known. For attendance and visitors only.
+
+    `person_id` is None for a visitor. `embedding` is the mean of the `looks` that agree, 128 little-endian float64;
+    `crop` a small JPEG of the best look, empty where evidence is switched off. `margin` is how much nearer the person
+    is than the second-best one (None when there is no other). `model` names the embedding, `threshold` is the largest
+    distance that counted. `quality` runs from 0 to 1 and compares looks of one face.
+    """
+
+    camera_id: str
+    track_id: int
+    person_id: int | None
+    distance: float | None
+    margin: float | None
+    looks: int
+    model: str
+    threshold: float
+    quality: float
+    embedding: bytes
+    crop: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class AttendanceMarked:
-    """A row that is safely in the database. `timestamp` is ISO 8601 with the offset of the school's time zone."""
+    """A row that is safely in the database. `timestamp` is ISO 8601 with the offset of the school's time zone.
+
+    `session` is the configured session of the day, empty where there is only one. `source` says who marked it.
+    """
 
     id: int
     person_id: int
@@ -58,6 +89,27 @@ class AttendanceMarked:
     camera_id: str
     timestamp: str
     distance: float | None
+    class_name: str | None = None
+    session: str = ""
+    source: AttendanceSource = "recognised"
+
+
+@dataclass(frozen=True, slots=True)
+class AttendanceRemoved:
+    """A row that was wrong is gone; `person_id` was not there."""
+
+    id: int
+    person_id: int
+    camera_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerChanged:
+    """What the pages' banner tells: how recognition is, and how many marks wait for a database that is away."""
+
+    recognition: RecognitionState
+    database: DatabaseState
+    waiting_marks: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +122,7 @@ class CameraChanged:
     reason: str
 
 
-Event = Detections | AttendanceMarked | CameraChanged
+Event = Detections | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
 
 
 class Subscription:

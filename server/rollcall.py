@@ -69,7 +69,7 @@ async def follow_gallery(people: PeopleStore, recognition: RecognitionWorker) ->
         try:
             revision = await people.revision()
             if revision != known:
-                recognition.set_gallery(await people.known_faces())
+                recognition.set_gallery(await people.known())
                 known = revision
         except SurveillxError as error:
             logger.error("people could not be read: %s", error.detail)

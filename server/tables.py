@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from sqlalchemy import Connection, DateTime, Dialect, ForeignKey, Index, String, TypeDecorator, inspect
+from sqlalchemy import Connection, DateTime, Dialect, ForeignKey, Index, String, Table, Text, TypeDecorator, inspect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.schema import CreateColumn, CreateIndex
 
@@ -45,10 +45,11 @@ class Person(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
     roll_no: Mapped[str | None] = mapped_column(String(50), unique=True)
+    class_name: Mapped[str | None] = mapped_column("class", String(50))
 
 
 class FacePhoto(Base):
-    """What is kept of one enrolment photo: 128 little-endian float64 and a small JPEG of the face."""
+    """What is kept of one enrolment photo: 128 little-endian float64 and a small JPEG of the face, both sealed."""
 
     __tablename__ = "face_photos"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
@@ -60,21 +61,117 @@ class FacePhoto(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class NoConsent(Base):
+    """A person who must be pixelated and never marked; without a row there is consent."""
+
+    __tablename__ = "no_consent"
+
+    student_id: Mapped[int] = mapped_column(ForeignKey("students.id", ondelete="CASCADE"), primary_key=True)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class NotThem(Base):
+    """A negative example: this face (sealed) was once taken for the person, and is someone else."""
+
+    __tablename__ = "not_them"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    student_id: Mapped[int] = mapped_column(ForeignKey("students.id", ondelete="CASCADE"), index=True)
+    embedding: Mapped[bytes]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
 class AttendanceRow(Base):
-    """One person on one local day. The unique index IS the rule; everything before it is a shortcut."""
+    """One person in one session of one local day. The unique index IS the rule; everything before it is a shortcut.
+
+    `day` is NULL in rows that the school's own program wrote. `session` is empty where a day has only one.
+    """
 
     __tablename__ = "attendance_logs"
     __table_args__ = (
-        Index("attendance_once_a_day", "student_id", "day", unique=True),
+        Index("attendance_once_a_session", "student_id", "day", "session", unique=True),
         {"sqlite_autoincrement": True},
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     student_id: Mapped[int] = mapped_column(ForeignKey("students.id", ondelete="CASCADE"))
     day: Mapped[date | None] = mapped_column(index=True)
+    session: Mapped[str] = mapped_column(String(50), default="", server_default="")
     camera_id: Mapped[str | None] = mapped_column(String(100))
     timestamp: Mapped[datetime] = mapped_column(UtcDateTime)
     distance: Mapped[float | None]
+
+
+class AttendanceProof(Base):
+    """Why a row was written. `embedding` (the looks' mean) and `crop` are sealed, and go before the rest does."""
+
+    __tablename__ = "attendance_proofs"
+
+    attendance_id: Mapped[int] = mapped_column(
+        ForeignKey("attendance_logs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    source: Mapped[str] = mapped_column(String(20))
+    track_id: Mapped[int | None]
+    margin: Mapped[float | None]
+    looks: Mapped[int | None]
+    model: Mapped[str | None] = mapped_column(String(50))
+    threshold: Mapped[float | None]
+    embedding: Mapped[bytes | None]
+    crop: Mapped[bytes | None]
+
+
+class AnonymousAttendance(Base):
+    """What is left of a deleted person's attendance where it is anonymised: that somebody was there."""
+
+    __tablename__ = "anonymous_attendance"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    day: Mapped[date] = mapped_column(index=True)
+    session: Mapped[str] = mapped_column(String(50))
+    class_name: Mapped[str | None] = mapped_column(String(50))
+
+
+class AuditLine(Base):
+    """What staff did, in words, and to whom; without a person's name, which the id leads to while there is one."""
+
+    __tablename__ = "audit_lines"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    action: Mapped[str] = mapped_column(String(30))
+    student_id: Mapped[int | None]
+    words: Mapped[str] = mapped_column(Text)
+
+
+class Visitor(Base):
+    """Unknown faces that are one person, as far as the embeddings say."""
+
+    __tablename__ = "visitors"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    first_seen: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_seen: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    sightings: Mapped[int]
+    camera_id: Mapped[str] = mapped_column(String(100))
+    is_ignored: Mapped[bool] = mapped_column(default=False)
+
+
+class VisitorFace(Base):
+    """One good look at a visitor; embedding and crop sealed."""
+
+    __tablename__ = "visitor_faces"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    visitor_id: Mapped[int] = mapped_column(ForeignKey("visitors.id", ondelete="CASCADE"), index=True)
+    embedding: Mapped[bytes]
+    crop: Mapped[bytes]
+    quality: Mapped[float]
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 # Any program's change of a name or a face counts, also one made with the sqlite3 shell.
@@ -84,7 +181,7 @@ _SQLITE_REVISION = (
     *(
         f"CREATE TRIGGER IF NOT EXISTS people_revision_{table}_{change} AFTER {change} ON {table} "  # noqa: S608
         "BEGIN UPDATE people_revision SET revision = revision + 1; END"  # both words are from the tuples below
-        for table in ("students", "face_photos")
+        for table in ("students", "face_photos", "no_consent", "not_them")
         for change in ("INSERT", "UPDATE", "DELETE")
     ),
 )
@@ -98,9 +195,16 @@ def create_missing(connection: Connection) -> None:
     """
     Base.metadata.create_all(connection)
     _require_columns(connection)
-    present = {column["name"] for column in inspect(connection).get_columns(AttendanceRow.__tablename__)}
-    indexes = {index["name"] for index in inspect(connection).get_indexes(AttendanceRow.__tablename__)}
-    table = AttendanceRow.metadata.tables[AttendanceRow.__tablename__]
+    for name in ("students", "attendance_logs"):
+        _extend(connection, Base.metadata.tables[name])
+    if connection.dialect.name == "sqlite":
+        for statement in _SQLITE_REVISION:
+            connection.exec_driver_sql(statement)
+
+
+def _extend(connection: Connection, table: Table) -> None:
+    present = {column["name"] for column in inspect(connection).get_columns(table.name)}
+    indexes = {index["name"] for index in inspect(connection).get_indexes(table.name)}
     for column in table.columns:
         if column.name not in present:
             definition = CreateColumn(column).compile(dialect=connection.dialect)
@@ -108,9 +212,6 @@ def create_missing(connection: Connection) -> None:
     for index in table.indexes:
         if index.name not in indexes:
             connection.execute(CreateIndex(index))
-    if connection.dialect.name == "sqlite":
-        for statement in _SQLITE_REVISION:
-            connection.exec_driver_sql(statement)
 
 
 def _require_columns(connection: Connection) -> None:

@@ -68,6 +68,9 @@ async def test_first_the_cameras_state_then_what_happens(served: Served) -> None
             "camera_id": "1",
             "timestamp": "2026-03-02T08:05:00+01:00",
             "distance": 0.31,
+            "class_name": None,
+            "session": "",
+            "source": "recognised",
         }
         assert (await receive(client))["state"] == "online"
 

@@ -188,7 +188,7 @@ async def test_closing_the_database_ends_the_waiting(store: AttendanceStore, dat
 def test_the_rule_is_the_same_on_postgresql() -> None:
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     statement = str(server.attendance._INSERT_ONCE["postgresql"].compile(dialect=dialect))
-    assert "ON CONFLICT (student_id, day) DO NOTHING RETURNING attendance_logs.id" in statement
+    assert "ON CONFLICT (student_id, day, session) DO NOTHING RETURNING attendance_logs.id" in statement
 
 
 @pytest.mark.parametrize("name", ["Europe/Atlantis", "../../etc/passwd", "Europe", "/etc/localtime"])

@@ -58,7 +58,7 @@ async def test_add_and_list(people: PeopleStore) -> None:
 
 async def test_faces_come_back_as_they_went_in(people: PeopleStore) -> None:
     person = await people.add("Ann", None, [photo(1), photo(2)])
-    faces = await people.known_faces()
+    faces = (await people.known()).faces
     assert [(face.person_id, face.name) for face in faces] == [(person.id, "Ann")] * 2
     assert np.array_equal([face.embedding for face in faces], [photo(1).embedding, photo(2).embedding])
     assert faces[0].embedding.dtype == np.float64
@@ -129,7 +129,7 @@ async def test_deleting_removes_everything_from_the_disk(people: PeopleStore, da
     assert all(on_disk(file, secret) for secret in traces(photo(2)))
     assert await people.list() == [stays]
     assert [row.name for row in await attendance.of_day(attendance.today())] == ["Ben"]
-    assert [face.name for face in await people.known_faces()] == ["Ben"]
+    assert [face.name for face in (await people.known()).faces] == ["Ben"]
     for ask in (people.delete, people.thumbnail):
         with pytest.raises(NotFound):
             await ask(gone.id)
@@ -194,5 +194,5 @@ async def test_one_damaged_face_does_not_cost_the_others(
         session.execute(text(f"UPDATE face_photos SET embedding = x'00ff' WHERE student_id = {damaged.id}"))
 
     await database.run(damage)
-    assert [face.name for face in await people.known_faces()] == ["Ben"]
+    assert [face.name for face in (await people.known()).faces] == ["Ben"]
     assert f"face of person {damaged.id} is damaged" in caplog.text

@@ -23,7 +23,7 @@ from server.config import Settings
 from server.errors import Unavailable, Unprocessable
 from server.events import Detections
 from server.metrics import Metrics
-from server.recognition.gallery import KnownFace
+from server.recognition.gallery import Known, KnownFace
 from server.recognition.pictures import Pixels
 from server.recognition.worker import MAX_WAITING_PHOTOS, RecognitionWorker
 
@@ -109,7 +109,7 @@ async def test_faces_are_found_named_and_named_anew() -> None:
         assert (unknown.camera_id, unknown.width, unknown.height) == ("1", 512, 512)
         assert unknown.pts % STEP == 0
 
-        bench.worker.set_gallery([KnownFace(7, "Ada", examined.embedding)])
+        bench.worker.set_gallery(Known((KnownFace(7, "Ada", examined.embedding),)))
         known = await bench.until_told(frame, lambda result: names(result) == ["Ada"])
         assert known.faces[0].person_id == 7
         assert known.faces[0].track_id == unknown.faces[0].track_id
@@ -117,7 +117,7 @@ async def test_faces_are_found_named_and_named_anew() -> None:
         assert known.faces[0].distance < 0.3
 
         bench.results.clear()
-        bench.worker.set_gallery([])
+        bench.worker.set_gallery(Known())
         await bench.until_told(frame, lambda result: names(result) == ["Unknown"])
         assert bench.count("recognition_seconds") > 0
 
@@ -125,7 +125,7 @@ async def test_faces_are_found_named_and_named_anew() -> None:
 async def test_boxes_come_before_the_name() -> None:
     async with running() as bench:
         examined = await bench.worker.examine(jpeg(astronaut()))
-        bench.worker.set_gallery([KnownFace(7, "Ada", examined.embedding)])
+        bench.worker.set_gallery(Known((KnownFace(7, "Ada", examined.embedding),)))
         bench.show(frame_of(astronaut()))
         await until(lambda: len(bench.results) == 2, START_S)
         assert [names(result) for result in bench.results] == [["Unknown"], ["Ada"]]
@@ -202,7 +202,7 @@ async def test_a_gallery_too_large_for_the_pipe_blocks_nobody_while_the_process_
         await until(lambda: bench.state() == "running", START_S)
         os.kill(child_pid(), signal.SIGSTOP)
         faces = [KnownFace(n, f"Person {n}", np.full(128, n / 1000)) for n in range(1000)]
-        bench.worker.set_gallery(faces)
+        bench.worker.set_gallery(Known(tuple(faces)))
         await asyncio.sleep(0)  # the loop goes on, and the worker can be closed
 
 
@@ -270,7 +270,7 @@ async def test_switched_off_it_costs_nothing_and_says_so() -> None:
     async with running(recognition_every=0) as bench:
         assert bench.state() == "off"
         bench.show(frame_of(astronaut()))
-        bench.worker.set_gallery([])
+        bench.worker.set_gallery(Known())
         bench.worker.forget("1")
         with pytest.raises(Unavailable, match="switched off"):
             await bench.worker.examine(jpeg(astronaut()))

@@ -12,7 +12,16 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
-from ..events import AttendanceMarked, CameraChanged, Detections, Event, Face, Subscription
+from ..events import (
+    AttendanceMarked,
+    AttendanceRemoved,
+    CameraChanged,
+    Detections,
+    Event,
+    Face,
+    ServerChanged,
+    Subscription,
+)
 from .auth import require_view
 from .parts import PartsDep
 
@@ -41,7 +50,7 @@ async def _send(
         await socket.send_json(message(state))
     while True:
         event = await subscription.next()
-        if camera_id in (None, event.camera_id):
+        if isinstance(event, ServerChanged) or camera_id in (None, event.camera_id):
             await socket.send_json(message(event))
 
 
@@ -66,6 +75,10 @@ def message(event: Event) -> dict[str, Any]:
             return {"type": "attendance", **asdict(event)}
         case CameraChanged():
             return {"type": "camera", **asdict(event)}
+        case AttendanceRemoved():
+            return {"type": "attendance_removed", **asdict(event)}
+        case ServerChanged():
+            return {"type": "server", **asdict(event)}
 
 
 def _face(face: Face) -> dict[str, Any]:

@@ -99,4 +99,4 @@ async def _examine(parts: Parts, place: int, file: UploadFile) -> ExaminedPhoto:
 
 async def _refresh(parts: Parts) -> None:
     """Tell recognition at once, instead of when it next asks."""
-    parts.recognition.set_gallery(await parts.people.known_faces())
+    parts.recognition.set_gallery(await parts.people.known())

@@ -23,11 +23,23 @@ Embedding = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class KnownFace:
-    """One photo's face of an enrolled person. `embedding` has shape (128,), float64."""
+    """One photo's face of an enrolled person. `embedding` has shape (128,), float64.
+
+    `is_hidden`: the person gave no consent, and is recognised only to be pixelated.
+    """
 
     person_id: int
     name: str
     embedding: Embedding
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Known:
+    """All that recognition knows of people: their `faces`, and faces that were taken for them and are `not_them`."""
+
+    faces: tuple[KnownFace, ...] = ()
+    not_them: tuple[KnownFace, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +47,15 @@ class Match:
     """Whose face it is.
 
     `person_id` is None and `name` is "Unknown" when nobody is near enough. `distance` is the Euclidean distance to the
-    nearest person, recognised or not, and None in an empty gallery.
+    nearest person, recognised or not, and None in an empty gallery; `margin` how much farther the second-best person
+    is, None where there is none. `is_hidden`: see `KnownFace`.
     """
 
     person_id: int | None
     name: str
     distance: float | None
+    margin: float | None = None
+    is_hidden: bool = False
 
 
 class Gallery:

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
-from sqlalchemy import delete, func, select, text
+from sqlalchemy import Row, delete, func, select, text
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.orm import Session
 
 from ..database import Database
 from ..errors import Conflict, NotFound, Unprocessable
-from ..tables import AttendanceRow, FacePhoto, Person
-from .gallery import Embedding, KnownFace, as_embedding
+from ..tables import AttendanceRow, FacePhoto, NoConsent, NotThem, Person
+from ..vault import Vault
+from .gallery import Embedding, Known, KnownFace, as_embedding
 from .photos import ExaminedPhoto
 
 MAX_NAME_CHARACTERS = 100
@@ -48,7 +49,6 @@ class PersonRecord:
 
 
 Records = list[PersonRecord]
-Faces = list[KnownFace]
 
 
 class PeopleStore:
@@ -64,11 +64,11 @@ class PeopleStore:
             Unprocessable: the name or roll number is empty, too long or has control characters; there is no photo.
             Conflict: the roll number is taken, or the name is and no roll number tells the two apart.
         """
-        return await self._database.run(_Addition(name, roll_no, photos))
+        return await self._database.run(_Addition(name, roll_no, photos, self._database.vault))
 
     def add_sync(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto]) -> PersonRecord:
         """`add`, blocking."""
-        return self._database.run_sync(_Addition(name, roll_no, photos))
+        return self._database.run_sync(_Addition(name, roll_no, photos, self._database.vault))
 
     async def list(self) -> Records:
         """Everyone enrolled, by name. Students of the school's own table without a photo are not."""
@@ -87,9 +87,9 @@ class PeopleStore:
         await self._database.run(lambda session: _delete(session, person_id))
         await self._database.forget_deleted()
 
-    async def known_faces(self) -> Faces:
+    async def known(self) -> Known:
         """Every stored face, for a `Gallery`."""
-        return await self._database.read(_known_faces)
+        return await self._database.read(lambda session: _known(session, self._database.vault))
 
     async def revision(self) -> int | str:
         """A value that changes whenever any program adds, renames or deletes a person; cheap to ask each second."""
@@ -101,17 +101,17 @@ class PeopleStore:
         Raises:
             NotFound: there is no such person, or no photo.
         """
-        return await self._database.read(lambda session: _thumbnail(session, person_id))
+        return self._database.vault.open(await self._database.read(lambda session: _thumbnail(session, person_id)))
 
 
 class _Addition:
     """One person to add: checked when made, written when called with a session."""
 
-    def __init__(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto]) -> None:
+    def __init__(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto], vault: Vault) -> None:
         self._name, self._roll_no = identity(name, roll_no)
         if not photos:
             raise Unprocessable("At least one photo is needed.", reason="no_photo")
-        self._faces = [(_to_bytes(photo.embedding), photo.thumbnail) for photo in photos]
+        self._faces = [(vault.seal(_to_bytes(photo.embedding)), vault.seal(photo.thumbnail)) for photo in photos]
 
     def __call__(self, session: Session) -> PersonRecord:
         try:
@@ -198,22 +198,27 @@ def _delete(session: Session, person_id: int) -> None:
         raise _no_person()
 
 
-def _known_faces(session: Session) -> Faces:
-    rows = session.execute(
-        select(Person.id, Person.name, FacePhoto.embedding).join(FacePhoto, FacePhoto.student_id == Person.id)
-    )
-    return list(_readable(rows))
+def _known(session: Session, vault: Vault) -> Known:
+    hidden = set(session.scalars(select(NoConsent.student_id)))
+
+    def faces(table: type[FacePhoto | NotThem]) -> tuple[KnownFace, ...]:
+        rows = session.execute(
+            select(Person.id, Person.name, table.embedding).join(table, table.student_id == Person.id)
+        )
+        return tuple(_readable(rows, vault, hidden))
+
+    return Known(faces(FacePhoto), faces(NotThem))
 
 
-def _readable(rows: Iterable[tuple[int, str, bytes]]) -> Iterable[KnownFace]:
+def _readable(rows: Iterable[Row[int, str, bytes]], vault: Vault, hidden: set[int]) -> Iterable[KnownFace]:
     """One damaged row costs one photo, not everybody's recognition."""
     for person_id, name, stored in rows:
         try:
-            embedding = as_embedding(np.frombuffer(stored, _STORED))
+            embedding = as_embedding(np.frombuffer(vault.open(stored), _STORED))
         except ValueError:
             logger.exception("A stored face of person %d is damaged and not used; enrol the person again.", person_id)
             continue
-        yield KnownFace(person_id, name, embedding)
+        yield KnownFace(person_id, name, embedding, person_id in hidden)
 
 
 # SQLite counts by triggers (see server.database). PostgreSQL gets none into the school's tables: it sums up instead.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +21,7 @@ from ..config import Settings
 from ..errors import Unavailable, Unprocessable
 from ..events import Detections, RecognitionState
 from ..metrics import Metrics
-from .gallery import Gallery, KnownFace
+from .gallery import Gallery, Known
 from .messages import Examine, Forget, Recognise, Reply, UseGallery
 from .photos import ExaminedPhoto
 from .pictures import Planes, packed
@@ -69,7 +69,7 @@ class RecognitionWorker:
         self._frames: dict[str, tuple[int, Planes]] = {}
         self._photos: deque[_Waiting] = deque()
         self._forgotten: set[str] = set()
-        self._gallery = self._gallery_of([])
+        self._gallery = self._gallery_of(Known())
         self._gallery_is_news = True
         self._shown: dict[str, Detections] = {}
         self._next_track_id = 1
@@ -115,9 +115,9 @@ class RecognitionWorker:
         self._forgotten.add(camera_id)
         self._wake.set()
 
-    def set_gallery(self, faces: Sequence[KnownFace]) -> None:
+    def set_gallery(self, known: Known) -> None:
         """From now on these are the people known; faces in sight are named anew."""
-        self._gallery = self._gallery_of(faces)
+        self._gallery = self._gallery_of(known)
         self._gallery_is_news = True
         self._wake.set()
 
@@ -141,8 +141,8 @@ class RecognitionWorker:
         except TimeoutError as error:
             raise _busy("Recognition is starting again.") from error
 
-    def _gallery_of(self, faces: Sequence[KnownFace]) -> Gallery:
-        return Gallery(faces, self._settings.recognition_distance, self._settings.recognition_margin)
+    def _gallery_of(self, known: Known) -> Gallery:
+        return Gallery(known.faces, self._settings.recognition_distance, self._settings.recognition_margin)
 
     async def _keep_running(self) -> None:
         """Run one process after the other, with longer and longer pauses while they keep dying."""

@@ -26,7 +26,7 @@ from server.config import Settings
 from server.events import Detections
 from server.metrics import Metrics
 from server.recognition.engine import Engine, open_engine
-from server.recognition.gallery import KnownFace
+from server.recognition.gallery import Known, KnownFace
 from server.recognition.jobs import NICENESS
 from server.recognition.pictures import SURE, Photo
 from server.recognition.worker import RecognitionWorker
@@ -94,7 +94,7 @@ async def measure_whole(seconds: float) -> None:
     await worker.start()
     try:
         examined = await worker.examine(PHOTO.read_bytes())
-        worker.set_gallery([KnownFace(1, PERSON_NAME, examined.embedding)])
+        worker.set_gallery(Known((KnownFace(1, PERSON_NAME, examined.embedding),)))
         (process,) = multiprocessing.active_children()
         cpu, began = cpu_seconds(process.pid), time.monotonic()
         for index, frame in enumerate(clip(seconds)):
