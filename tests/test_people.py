@@ -106,7 +106,8 @@ async def test_namesakes_need_a_roll_number(people: PeopleStore) -> None:
 
 
 async def test_a_student_of_the_schools_own_table_is_enrolled_in_place(people: PeopleStore, database: Database) -> None:
-    await database.run(lambda session: session.execute(text("INSERT INTO students VALUES (40, 'Ann', '17')")).close())
+    insert = text("INSERT INTO students (id, name, roll_no) VALUES (40, 'Ann', '17')")
+    await database.run(lambda session: session.execute(insert).close())
     assert await people.list() == []
     with pytest.raises(Conflict):
         await people.add("Ben", "17", [photo()])
