@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from server.recognition.gallery import Embedding, Gallery, KnownFace
-from server.recognition.pictures import Box, Detection
-from server.recognition.tracks import Track, Tracks, closeness, iou, paired
+from server.recognition.pictures import Detection
+from server.recognition.tracks import Track, Tracks
 
 STEP_S = 1 / 6
 
@@ -220,29 +220,3 @@ def test_a_track_that_jumped_to_somebody_else_forgets_its_looks() -> None:
         tracks.look(track, embedding(1))
     tracks.look(track, embedding(2))
     assert [face.person_id for face in tracks.faces()] == [2]
-
-
-@pytest.mark.parametrize(
-    ("a", "b", "expected"),
-    [
-        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
-        ((0, 0, 10, 10), (5, 0, 10, 10), 1 / 3),
-        ((0, 0, 10, 10), (20, 0, 10, 10), 0.0),
-        ((0, 0, 10, 10), (20, 20, 10, 10), 0.0),
-    ],
-)
-def test_iou(a: Box, b: Box, expected: float) -> None:
-    assert iou(a, b) == pytest.approx(expected)
-
-
-def test_boxes_of_other_sizes_and_far_away_are_other_faces() -> None:
-    assert closeness((0, 0, 80, 80), (60, 0, 20, 20)) == 0
-    assert closeness((0, 0, 80, 80), (90, 0, 80, 80)) == 0
-    assert 0 < closeness((0, 0, 80, 80), (70, 0, 80, 80)) < 1
-
-
-def test_the_best_pairs_are_taken_first() -> None:
-    expected = [(0.0, 0.0, 80.0, 80.0), (60.0, 0.0, 80.0, 80.0)]
-    found = [(58.0, 0.0, 80.0, 80.0), (20.0, 0.0, 80.0, 80.0)]
-    assert sorted(paired(expected, found)) == [(0, 1), (1, 0)]
-    assert paired([], found) == []

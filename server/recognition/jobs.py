@@ -95,7 +95,7 @@ class Recogniser:
         track = tracks.wanting_a_look()
         if track is None:
             return
-        tracks.look(track, self._engine.embed(planes, track.box))
+        tracks.look(track, self._engine.embed(planes, track.motion.box))
         after = tracks.faces()
         if [face.person_id for face in after] != [face.person_id for face in before]:
             yield _detections(request, after)

@@ -15,7 +15,8 @@ import numpy as np
 
 from ..events import UNKNOWN, Face
 from .gallery import Embedding, Gallery, Match
-from .pictures import SURE, Box, Detection
+from .motion import Motion, area, paired
+from .pictures import SURE, Detection
 
 # A face that was not seen for so long is gone; until then its box moves on as it did.
 LOST_AFTER_S = 0.5
@@ -32,50 +33,22 @@ GIVE_UP_TO_S = 2.0
 # Embeddings further apart are not of one face: the track has jumped to another one.
 OTHER_FACE_DISTANCE = 0.6
 
-# How much of a new position counts against the predicted one, and how much of the error is taken for speed.
-POSITION_GAIN = 0.8
-SIZE_GAIN = 0.5
-SPEED_GAIN = 0.4
-
-MIN_IOU = 0.2
-MAX_SIZE_RATIO = 2.0
-
 
 @dataclass(slots=True, eq=False)
 class Track:
     """One face, as long as it stays in the picture."""
 
     id: int
-    box: Box
+    motion: Motion
     confidence: float
-    seen_at: float
-    velocity: tuple[float, float] = (0.0, 0.0)
-    sightings: int = 1
     looks: deque[Embedding] = field(default_factory=lambda: deque(maxlen=LOOKS_KEPT))
     match: Match = Match(None, UNKNOWN, None)
     looked_at: float | None = None
 
-    def predicted(self, at: float) -> Box:
-        """Where the box is at time `at` if it goes on as it did."""
-        x, y, width, height = self.box
-        ahead = at - self.seen_at
-        return x + self.velocity[0] * ahead, y + self.velocity[1] * ahead, width, height
-
     def follow(self, seen: Detection, at: float) -> None:
-        """Take a new sighting: an alpha-beta filter on the centre, a plain mean for the size."""
-        elapsed = at - self.seen_at
-        guess = self.predicted(at)
-        error_x, error_y = (new - old for new, old in zip(_centre(seen.box), _centre(guess), strict=True))
-        # The first two positions say the whole speed; later ones only correct it.
-        gain = (1.0 if self.sightings == 1 else SPEED_GAIN) / elapsed
-        self.velocity = (self.velocity[0] + gain * error_x, self.velocity[1] + gain * error_y)
-        centre_x, centre_y = _centre(guess)
-        width, height = (old + SIZE_GAIN * (new - old) for new, old in zip(seen.box[2:], guess[2:], strict=True))
-        centre_x, centre_y = centre_x + POSITION_GAIN * error_x, centre_y + POSITION_GAIN * error_y
-        self.box = (centre_x - width / 2, centre_y - height / 2, width, height)
+        """Take a new sighting."""
+        self.motion.follow(seen.box, at)
         self.confidence = seen.confidence
-        self.seen_at = at
-        self.sightings += 1
 
     def look(self, embedding: Embedding, gallery: Gallery, at: float) -> None:
         """Take a look and say anew who it is."""
@@ -120,13 +93,13 @@ class Tracks:
         doubtful = [seen for seen in found if seen.confidence < SURE]
         fresh = self._follow(sure)
         self._follow(doubtful)
-        self._tracks = [track for track in self._tracks if at - track.seen_at <= LOST_AFTER_S]
-        self._tracks += [Track(next(self._ids), seen.box, seen.confidence, at) for seen in fresh]
+        self._tracks = [track for track in self._tracks if at - track.motion.seen_at <= LOST_AFTER_S]
+        self._tracks += [Track(next(self._ids), Motion(seen.box, at), seen.confidence) for seen in fresh]
 
     def wanting_a_look(self) -> Track | None:
         """The track that needs an embedding most: never looked at first, then the longest overdue; larger first."""
         due = [track for track in self._tracks if self._can_be_looked_at(track) and track.overdue_s(self._now) >= 0]
-        return max(due, key=lambda track: (track.overdue_s(self._now), track.box[2] * track.box[3]), default=None)
+        return max(due, key=lambda track: (track.overdue_s(self._now), area(track.motion.box)), default=None)
 
     def look(self, track: Track, embedding: Embedding) -> None:
         """Give `track` the look it wanted."""
@@ -146,8 +119,8 @@ class Tracks:
 
     def _follow(self, found: list[Detection]) -> list[Detection]:
         """Give each track of an earlier moment its nearest of `found`; returns those that belong to none."""
-        waiting = [track for track in self._tracks if track.seen_at < self._now]
-        boxes = [track.predicted(self._now) for track in waiting]
+        waiting = [track for track in self._tracks if track.motion.seen_at < self._now]
+        boxes = [track.motion.predicted(self._now) for track in waiting]
         pairs = paired(boxes, [seen.box for seen in found])
         for track, seen in pairs:
             waiting[track].follow(found[seen], self._now)
@@ -155,8 +128,8 @@ class Tracks:
         return [seen for index, seen in enumerate(found) if index not in taken]
 
     def _can_be_looked_at(self, track: Track) -> bool:
-        in_sight = track.seen_at == self._now and track.confidence >= SURE
-        return in_sight and min(track.box[2:]) >= MIN_LOOK_PX
+        in_sight = track.motion.seen_at == self._now and track.confidence >= SURE
+        return in_sight and min(track.motion.box[2:]) >= MIN_LOOK_PX
 
     def _owners(self) -> set[Track]:
         """The tracks whose name counts: nobody is in two places, so of two tracks of one person the nearer has it."""
@@ -173,48 +146,11 @@ class Tracks:
             person_id=track.match.person_id if is_owner else None,
             name=track.match.name if is_owner else UNKNOWN,
             confidence=track.confidence,
-            box=track.predicted(self._now),
-            velocity=track.velocity,
+            box=track.motion.predicted(self._now),
+            velocity=track.motion.velocity,
             distance=track.match.distance,
+            unseen_s=self._now - track.motion.seen_at,
         )
-
-
-def paired(expected: Sequence[Box], found: Sequence[Box]) -> list[tuple[int, int]]:
-    """Pair two sets of boxes, best overlap first; returns indexes into both.
-
-    Boxes that overlap too little still pair when their centres are within one size and the sizes are alike: a face that
-    crosses the picture quickly has left its old box after a sixth of a second.
-    """
-    scores = [(closeness(a, b), i, j) for i, a in enumerate(expected) for j, b in enumerate(found)]
-    pairs: list[tuple[int, int]] = []
-    for score, i, j in sorted(scores, reverse=True):
-        if score > 0 and all(i != a and j != b for a, b in pairs):
-            pairs.append((i, j))
-    return pairs
-
-
-def closeness(a: Box, b: Box) -> float:
-    """From 2 (the same box) over 1 (just overlapping enough) to 0 (not the same face)."""
-    overlap = iou(a, b)
-    if overlap >= MIN_IOU:
-        return 1 + overlap
-    size_a, size_b = math.sqrt(a[2] * a[3]), math.sqrt(b[2] * b[3])
-    if not 1 / MAX_SIZE_RATIO < size_a / size_b < MAX_SIZE_RATIO:
-        return 0.0
-    apart = math.dist(_centre(a), _centre(b))
-    return max(0.0, 1 - apart / max(size_a, size_b))
-
-
-def iou(a: Box, b: Box) -> float:
-    """Shared area divided by the area of both together."""
-    across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
-    down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, across) * max(0.0, down)
-    return shared / (a[2] * a[3] + b[2] * b[3] - shared)
-
-
-def _centre(box: Box) -> tuple[float, float]:
-    return box[0] + box[2] / 2, box[1] + box[3] / 2
 
 
 def _distance(track: Track) -> float:
