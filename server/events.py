@@ -105,9 +105,13 @@ class AttendanceRemoved:
 
 @dataclass(frozen=True, slots=True)
 class ServerChanged:
-    """What the pages' banner tells: how recognition is, and how many marks wait for a database that is away."""
+    """What the pages' banner tells: how recognition is, and how many marks wait for a database that is away.
+
+    `recognition_words` says why recognition is not running, and is empty while it is.
+    """
 
     recognition: RecognitionState
+    recognition_words: str
     database: DatabaseState
     waiting_marks: int
 

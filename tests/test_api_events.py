@@ -13,7 +13,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from server.api import events
-from server.events import AttendanceMarked, CameraChanged, Detections, Face
+from server.events import AttendanceMarked, CameraChanged, Detections, Face, ServerChanged
 from tests.api_app import Served, serving
 from tests.wait import until
 
@@ -81,6 +81,22 @@ async def test_one_cameras_events_only(served: Served) -> None:
         served.parts.events.publish(detections("1"))
         served.parts.events.publish(detections("2"))
         assert (await receive(client))["camera_id"] == "2", "nor camera 1's state: it is not asked for"
+
+
+async def test_some_types_only(served: Served) -> None:
+    async with connect(url(served, "?types=attendance,server")) as client:
+        await until(lambda: served.parts.events._subscriptions)
+        served.parts.events.publish(detections("1"))
+        served.parts.events.publish(ATTENDANCE)
+        assert (await receive(client))["type"] == "attendance", "nor the cameras' state"
+        served.parts.events.publish(ServerChanged("restarting", "It ended.", "away", 3))
+        assert await receive(client) == {
+            "type": "server",
+            "recognition": "restarting",
+            "recognition_words": "It ended.",
+            "database": "away",
+            "waiting_marks": 3,
+        }
 
 
 async def test_what_a_client_sends_is_ignored(served: Served) -> None:

@@ -24,10 +24,17 @@ export class EventsSocket extends EventTarget {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {string} [cameraId] only this camera's events; without it, everything */
-  constructor(cameraId) {
+  /** @param {{ cameraId?: string, types?: string[] }} [only] one camera's events, or some types; without it, everything */
+  constructor({ cameraId, types } = {}) {
     super();
-    this.#path = "/ws/events" + (cameraId === undefined ? "" : `?camera_id=${encodeURIComponent(cameraId)}`);
+    const query = new URLSearchParams();
+    if (cameraId !== undefined) {
+      query.set("camera_id", cameraId);
+    }
+    if (types !== undefined) {
+      query.set("types", types.join(","));
+    }
+    this.#path = query.size > 0 ? `/ws/events?${query}` : "/ws/events";
   }
 
   get isOpen() {

@@ -16,7 +16,7 @@ const roll = new AttendanceRoll(
   find("#summary", HTMLElement),
   find("#nobody", HTMLElement),
 );
-const events = new EventsSocket();
+const events = new EventsSocket({ types: ["camera", "attendance", "attendance_removed"] });
 let day = panel.dataset.day ?? "";
 
 /** @param {string} id */

@@ -54,6 +54,14 @@ export const strings = {
   /** @param {string} id @param {string} since */
   stale: (id, since) => `Camera ${id} has sent no picture since ${moment(since)}`,
 
+  /** @param {string} words */
+  recognitionRestarting: (words) => `Recognition is restarting${words ? `: ${clause(words)}` : ""}. The picture goes on; names and attendance come back by themselves.`,
+  /** @param {number} waiting */
+  databaseAway: (waiting) =>
+    waiting === 0
+      ? "The database does not answer. Attendance is kept safely until it does."
+      : `The database does not answer. ${waiting === 1 ? "1 attendance mark is" : `${waiting} attendance marks are`} kept safely until it does.`,
+
   /** @param {number} count */
   present: (count) => (count === 1 ? "1 person present" : `${count} people present`),
   /** @param {string} name @param {string} time */

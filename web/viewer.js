@@ -131,7 +131,7 @@ export class SurveillxViewer extends HTMLElement {
   #start() {
     this.#failure = this.#missing = "";
     this.#backoff.reset();
-    this.#events = new EventsSocket(this.cameraId);
+    this.#events = new EventsSocket({ cameraId: this.cameraId, types: ["camera"] });
     this.#events.addEventListener("message", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
     this.#events.addEventListener("lost", () => this.#forgetCamera());
     this.#events.start();

@@ -7,7 +7,8 @@ see `problems`. What the client sends is ignored.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
@@ -25,33 +26,57 @@ from ..events import (
 from .auth import require_view
 from .parts import PartsDep
 
+TYPES: Mapping[type[Event], str] = {
+    Detections: "detections",
+    AttendanceMarked: "attendance",
+    AttendanceRemoved: "attendance_removed",
+    CameraChanged: "camera",
+    ServerChanged: "server",
+}
+
 router = APIRouter(tags=["events"])
 
 
 @router.websocket("/ws/events", dependencies=[Depends(require_view)])
-async def events(socket: WebSocket, parts: PartsDep, camera_id: str | None = None) -> None:
-    """Send the events of one camera, or of all; first each camera's present state."""
+async def events(socket: WebSocket, parts: PartsDep, camera_id: str | None = None, types: str | None = None) -> None:
+    """Send the events of one camera, or of all, and of some `types` (separated by commas) or of all.
+
+    First comes the present state of each camera.
+    """
+    wanted = None if types is None else frozenset(types.split(","))
     await socket.accept()
     with parts.events.subscribe() as subscription:  # before the states are read, so that no change falls between
-        states = [camera.changed() for camera in parts.cameras.all() if camera_id in (None, camera.id)]
+        states = [camera.changed() for camera in parts.cameras.all()]
+        send = _Sender(socket, camera_id, wanted)
         try:
             async with asyncio.TaskGroup() as tasks:
-                sending = tasks.create_task(_send(socket, states, subscription, camera_id), name="surveillx-events")
+                sending = tasks.create_task(send.all(states, subscription), name="surveillx-events")
                 await _until_gone(socket)
                 sending.cancel()
         except* WebSocketDisconnect:
             pass  # gone while something was being sent
 
 
-async def _send(
-    socket: WebSocket, states: list[CameraChanged], subscription: Subscription, camera_id: str | None
-) -> None:
-    for state in states:
-        await socket.send_json(message(state))
-    while True:
-        event = await subscription.next()
-        if isinstance(event, ServerChanged) or camera_id in (None, event.camera_id):
-            await socket.send_json(message(event))
+@dataclass(frozen=True)
+class _Sender:
+    """Sends what one client asked for."""
+
+    socket: WebSocket
+    camera_id: str | None
+    types: frozenset[str] | None
+
+    async def all(self, states: Sequence[Event], subscription: Subscription) -> None:
+        for state in states:
+            await self.one(state)
+        while True:
+            await self.one(await subscription.next())
+
+    async def one(self, event: Event) -> None:
+        # What concerns the whole server concerns every camera.
+        if not isinstance(event, ServerChanged) and self.camera_id not in (None, event.camera_id):
+            return
+        if self.types is None or TYPES[type(event)] in self.types:
+            await self.socket.send_json(message(event))
 
 
 async def _until_gone(socket: WebSocket) -> None:
@@ -61,24 +86,10 @@ async def _until_gone(socket: WebSocket) -> None:
 
 def message(event: Event) -> dict[str, Any]:
     """The JSON object for an event."""
-    match event:
-        case Detections():
-            return {
-                "type": "detections",
-                "camera_id": event.camera_id,
-                "pts": event.pts,
-                "width": event.width,
-                "height": event.height,
-                "faces": [_face(face) for face in event.faces],
-            }
-        case AttendanceMarked():
-            return {"type": "attendance", **asdict(event)}
-        case CameraChanged():
-            return {"type": "camera", **asdict(event)}
-        case AttendanceRemoved():
-            return {"type": "attendance_removed", **asdict(event)}
-        case ServerChanged():
-            return {"type": "server", **asdict(event)}
+    content = asdict(event)
+    if isinstance(event, Detections):
+        content["faces"] = [_face(face) for face in event.faces]
+    return {"type": TYPES[type(event)], **content}
 
 
 def _face(face: Face) -> dict[str, Any]:
