@@ -26,6 +26,7 @@ from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
 from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
+from .webhook import Webhook
 
 logger = logging.getLogger("surveillx.app")
 
@@ -92,6 +93,8 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     if parts.settings.recognition_every:
         await parts.recognition.start()
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")
+    if parts.settings.webhook_url:  # before what marks, so that it hears of every mark
+        await _running(stack, Webhook(parts.settings, parts.metrics, parts.events).run, "webhook")
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     await _running(stack, parts.sessions.run, "sessions")

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
 from .errors import ConfigError
 
@@ -127,6 +128,8 @@ class Settings:
             _require(_is_address(address), "interfaces or public_address", address, "it must be an IP address")
         for name in ("publish_token", "view_token"):
             _require_token(name, getattr(self, name))
+        if self.webhook_url:
+            _require_webhook(self.webhook_url, self.webhook_secret)
 
     @property
     def is_loopback(self) -> bool:
@@ -262,6 +265,22 @@ def _require_token(name: str, token: str) -> None:
     """A header could not carry anything else; the token itself is never shown."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(f"Setting {name}: a token has ASCII letters, digits and signs only, without spaces.")
+
+
+def _require_webhook(url: str, secret: str) -> None:
+    """The secret is never shown, nor is the URL: some systems put a key into it."""
+    try:
+        parts = urlsplit(url)
+        is_web = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and " " not in url
+    except ValueError:
+        is_web = False
+    if not is_web:
+        raise ConfigError("Setting webhook_url: it must be a web address, such as https://school.example/attendance.")
+    if not secret:
+        raise ConfigError(
+            "Setting webhook_url needs webhook_secret, which signs what is sent. Set it here and in the other system, "
+            "for example to the output of `python -c 'import secrets; print(secrets.token_urlsafe())'`."
+        )
 
 
 def _is_address(text: str) -> bool:

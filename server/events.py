@@ -1,16 +1,18 @@
 """What the parts tell each other and the pages: frozen facts, and the bus that carries them.
 
-The bus lives on the event loop's thread. A subscriber that does not keep up loses the oldest events, counted in
-`Subscription.dropped`; nobody waits for it.
+The bus lives on the event loop's thread; nobody waits for a subscriber. One that does not keep up loses its oldest
+detections, because newer ones take their place. What lasts (attendance, cameras, the server's state) is kept behind
+them, and is given up only by a subscriber that is hundreds of events behind. Both are counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 CameraState = Literal["online", "stale", "offline"]
 RecognitionState = Literal["off", "starting", "running", "restarting"]
@@ -129,36 +131,87 @@ class CameraChanged:
 Event = Detections | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
 
 
-class Subscription:
-    """A bounded queue of events, one per subscriber. Use it from the event loop's thread."""
+# What each event is called in every message: WebSocket, Socket.IO and webhook.
+TYPES: Mapping[type[Event], str] = {
+    Detections: "detections",
+    AttendanceMarked: "attendance",
+    AttendanceRemoved: "attendance_removed",
+    CameraChanged: "camera",
+    ServerChanged: "server",
+}
 
-    def __init__(self, limit: int) -> None:
-        self._queue: asyncio.Queue[Event] = asyncio.Queue(limit)
+DETECTIONS_WAITING = 64
+LASTING_WAITING = 1024
+
+
+def message(event: Event) -> dict[str, Any]:
+    """The JSON object for an event. A face without consent has a box, and never a name."""
+    content = asdict(event)
+    if isinstance(event, Detections):
+        content["faces"] = [_face(face) for face in event.faces]
+    return {"type": TYPES[type(event)], **content}
+
+
+def _face(face: Face) -> dict[str, Any]:
+    return {
+        "track_id": face.track_id,
+        "person_id": None if face.is_hidden else face.person_id,
+        "name": UNKNOWN if face.is_hidden else face.name,
+        "confidence": round(face.confidence, 3),
+        "box": [round(each, 1) for each in face.box],
+        "hidden": face.is_hidden,
+    }
+
+
+class Subscription:
+    """A bounded queue of events for one reader. Use it from the event loop's thread."""
+
+    def __init__(self, kinds: frozenset[type[Event]], lasting: int, on_drop: Callable[[], None]) -> None:
+        """Take events of `kinds` only, at most `lasting` besides detections; `on_drop` hears of each one given up."""
+        self._kinds = kinds
+        self._lasting = lasting
+        self._on_drop = on_drop
+        self._waiting: deque[Event] = deque()
+        self._arrived = asyncio.Event()
         self.dropped = 0
 
+    def __len__(self) -> int:
+        """How many events wait."""
+        return len(self._waiting)
+
     def put(self, event: Event) -> None:
-        """Add an event, giving up the oldest when full."""
-        if self._queue.full():
-            self._queue.get_nowait()
+        """Add an event if it is wanted; of those like it the oldest goes when there are too many."""
+        if type(event) not in self._kinds:
+            return
+        passes = isinstance(event, Detections)
+        alike = [index for index, each in enumerate(self._waiting) if isinstance(each, Detections) is passes]
+        if len(alike) >= (DETECTIONS_WAITING if passes else self._lasting):
+            del self._waiting[alike[0]]
             self.dropped += 1
-        self._queue.put_nowait(event)
+            self._on_drop()
+        self._waiting.append(event)
+        self._arrived.set()
 
     async def next(self) -> Event:
         """Wait for the next event."""
-        return await self._queue.get()
+        while not self._waiting:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
 
 
 class EventBus:
-    """Hands every published event to every subscriber, in order, without waiting for any."""
+    """Hands every published event to every subscriber who wants it, in order, without waiting for any."""
 
-    def __init__(self, limit: int = 64) -> None:
-        self._limit = limit
+    def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
 
     @contextmanager
-    def subscribe(self) -> Iterator[Subscription]:
-        """Receive all events published inside the `with` block."""
-        subscription = Subscription(self._limit)
+    def subscribe(
+        self, *kinds: type[Event], lasting: int = LASTING_WAITING, on_drop: Callable[[], None] = lambda: None
+    ) -> Iterator[Subscription]:
+        """Receive the events of these `kinds` (without any: all) published inside the `with` block."""
+        subscription = Subscription(frozenset(kinds or TYPES), lasting, on_drop)
         self._subscriptions.add(subscription)
         try:
             yield subscription

@@ -14,6 +14,7 @@ import base64
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
@@ -31,6 +32,8 @@ from .metrics import Metrics
 ACKNOWLEDGE_WITHIN_S = 1.0
 DRAIN_POLL_S = 0.05
 RETRY_FEED_S = 1.0
+# Small messages that must not be lost, kept for a connection that is behind. A class is marked within minutes.
+LETTERS_WAITING = 256
 
 logger = logging.getLogger("surveillx.jpeg")
 
@@ -116,6 +119,7 @@ class Receiver:
         self._count_skipped = count_skipped
         self._fresh: dict[Feed, int | None] = {}
         self._any_fresh = asyncio.Event()
+        self._letters: deque[tuple[str, Message]] = deque(maxlen=LETTERS_WAITING)
         self._taken: dict[str, int] = {}
         self._acknowledged = asyncio.Event()
         self._acknowledges = True
@@ -134,15 +138,27 @@ class Receiver:
         if self._is_drained():
             await self._emit(event, message, None)
 
+    def post(self, event: str, message: Message) -> None:
+        """Send a small message surely, as soon as the connection is not behind; never blocks."""
+        self._letters.append((event, message))
+        self._any_fresh.set()
+
     async def run(self) -> None:
-        """Send the newest picture of each camera in turn, one at a time, until cancelled."""
+        """Send what was posted and the newest picture of each camera in turn, one at a time, until cancelled."""
         while True:
             await self._any_fresh.wait()
             self._any_fresh.clear()
+            await self._send_letters()
             for feed in list(self._fresh):
                 del self._fresh[feed]
                 if feed.newest is not None:
                     await self._send(feed.camera_id, feed.newest)
+                await self._send_letters()
+
+    async def _send_letters(self) -> None:
+        while self._letters:
+            await self._drained()
+            await self._emit(*self._letters.popleft(), None)
 
     async def _send(self, camera_id: str, picture: Picture) -> None:
         self._count(camera_id, picture.number)
@@ -155,6 +171,9 @@ class Receiver:
             # From now on without asking: python-socketio keeps each callback until its answer comes. An answer that is
             # merely late turns the asking on again.
             self._acknowledges = False
+        await self._drained()
+
+    async def _drained(self) -> None:
         while not self._is_drained():  # noqa: ASYNC110 - engine.io's queue has no event for it
             await asyncio.sleep(DRAIN_POLL_S)
 
@@ -209,6 +228,12 @@ class JpegFeeds:
         for receiver in [r for r in self._receivers if r.wants(camera_id)]:
             await receiver.tell(event, message)
 
+    def post(self, camera_id: str, event: str, message: Message) -> None:
+        """Send a small message surely to all who take that camera's pictures; without a camera, to all."""
+        for receiver in self._receivers:
+            if not camera_id or receiver.wants(camera_id):
+                receiver.post(event, message)
+
     async def close(self) -> None:
         """Stop every feed and the encoder's thread."""
         while self._running:
@@ -257,9 +282,14 @@ def frame_message(camera_id: str, jpeg: bytes, timestamp: float) -> Message:
     """The `frame` event as the school's pages have always had it; `timestamp` in seconds since 1970."""
     return {
         "frame": base64.b64encode(jpeg).decode("ascii"),
-        "camera_id": int(camera_id) if re.fullmatch(r"0|[1-9][0-9]*", camera_id) else camera_id,
+        "camera_id": camera_number(camera_id),
         "timestamp": f"{timestamp:.3f}",
     }
+
+
+def camera_number(camera_id: str) -> int | str:
+    """A camera's id as the school's pages know it: a number where it looks like one."""
+    return int(camera_id) if re.fullmatch(r"0|[1-9][0-9]*", camera_id) else camera_id
 
 
 def _plane(plane: VideoPlane) -> NDArray[np.uint8]:

@@ -20,8 +20,9 @@ import socketio
 
 from .access import COOKIE, Access, bearer
 from .config import Settings
-from .events import CameraChanged, Detections, EventBus, Face
-from .jpeg import JpegFeeds, Message, TappedCameras
+from .events import TYPES, AttendanceMarked, AttendanceRemoved, CameraChanged, Detections, EventBus, Face
+from .events import message as event_message
+from .jpeg import JpegFeeds, Message, TappedCameras, camera_number
 from .metrics import Metrics
 
 NAMESPACE = "/stream"
@@ -122,6 +123,8 @@ class LegacyStream:
                     self._feeds.refresh()
                 elif isinstance(event, Detections):
                     await self._feeds.tell(event.camera_id, "detection", detection_message(event, time.time()))
+                elif isinstance(event, (AttendanceMarked, AttendanceRemoved)):
+                    self._feeds.post(event.camera_id, TYPES[type(event)], event_message(event))
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         task = asyncio.create_task(work, name=name)
@@ -207,9 +210,13 @@ def is_same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
 
 
 def detection_message(detections: Detections, timestamp: float) -> Message:
-    """The `detection` event as the school's pages have always had it; `timestamp` in seconds since 1970."""
+    """The `detection` event as the school's pages have always had it, with the camera and the tracks.
+
+    `timestamp` in seconds since 1970. Faces without consent are not in it: those pages draw a box round each.
+    """
     return {
-        "faces": [_legacy_face(face) for face in detections.faces],
+        "camera_id": camera_number(detections.camera_id),
+        "faces": [_legacy_face(face) for face in detections.faces if not face.is_hidden],
         "activity": "Normal",
         "alerts": [],
         "timestamp": f"{timestamp:.3f}",
@@ -219,6 +226,7 @@ def detection_message(detections: Detections, timestamp: float) -> Message:
 def _legacy_face(face: Face) -> Message:
     x, y, width, height = face.box
     return {
+        "track_id": face.track_id,
         "student_id": face.person_id,
         "student_name": face.name,
         "confidence": round(face.confidence, 3),

@@ -37,6 +37,8 @@ class Metrics:
         self.recognition_restarts = counter("recognition_restarts", "Times the recognition process was restarted")
         self.recognition_seconds = gauge("recognition_seconds", "Duration of the latest recognition")
         self.attendance_marked = counter("attendance_marked", "Attendance rows written")
+        self.webhook_events = counter("webhook_events", "Attendance events for the webhook by outcome", "outcome")
+        self.webhook_retries = counter("webhook_retries", "Attempts at the webhook that failed and are made again")
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -56,7 +56,14 @@ async def test_first_the_cameras_state_then_what_happens(served: Served) -> None
             "width": 1280,
             "height": 720,
             "faces": [
-                {"track_id": 7, "person_id": 3, "name": "学生 <b>", "confidence": 0.988, "box": [1.2, 2, 30.0, 40]}
+                {
+                    "track_id": 7,
+                    "person_id": 3,
+                    "name": "学生 <b>",
+                    "confidence": 0.988,
+                    "box": [1.2, 2, 30.0, 40],
+                    "hidden": False,
+                }
             ],
         }
         assert await receive(client) == {
@@ -123,28 +130,47 @@ def event_tasks() -> list[str]:
     return [task.get_name() for task in asyncio.all_tasks() if task.get_name() == "surveillx-events"]
 
 
-async def test_a_slow_client_loses_the_oldest_only(served: Served) -> None:
+async def test_a_face_without_consent_has_a_box_and_no_name(served: Served) -> None:
+    async with connect(url(served, "?types=detections")) as client:
+        await until(lambda: served.parts.events._subscriptions)
+        hidden = replace(detections().faces[0], is_hidden=True)
+        served.parts.events.publish(replace(detections(), faces=(hidden,)))
+        (face,) = (await receive(client))["faces"]
+        assert face == {
+            "track_id": 7, "person_id": None, "name": "Unknown", "confidence": 0.988, "box": [1.2, 2, 30, 40],
+            "hidden": True,
+        }  # fmt: skip
+
+
+async def test_a_slow_client_loses_the_oldest_detections_only(served: Served) -> None:
     """It does not read until more was sent than all buffers in between hold (uncompressed: the faces are all alike)."""
-    sent = 0
+    sent = marked = 0
     async with connect(url(served), max_queue=1, compression=None) as slow:
         await until(lambda: served.parts.events._subscriptions)
         (subscription,) = served.parts.events._subscriptions
 
         def has_dropped() -> int:
-            nonlocal sent
+            nonlocal sent, marked
+            marked += 1
+            served.parts.events.publish(replace(ATTENDANCE, id=marked))
             for _ in range(20):
                 sent += 1
                 served.parts.events.publish(replace(detections(pts=sent), faces=detections().faces * 300))
             return subscription.dropped
 
         await until(has_dropped, 30)
-        assert subscription._queue.qsize() <= 64
+        assert len(subscription) <= 64 + marked
         assert (await receive(slow))["type"] == "camera"
-        seen = [0]
+        seen, marks = [0], []
         while seen[-1] < sent:
-            seen.append((await receive(slow))["pts"])
+            event = await receive(slow)
+            if event["type"] == "attendance":
+                marks.append(event["id"])
+            else:
+                seen.append(event["pts"])
         assert seen == sorted(set(seen)), "in order"
         assert len(seen) - 1 == sent - subscription.dropped
+        assert marks == list(range(1, marked + 1)), "none is lost"
 
 
 async def test_the_server_stops_with_clients_connected(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -32,8 +32,9 @@ from server import jpeg
 from server.access import COOKIE, GUESSES, Access
 from server.camera import FrameTap
 from server.config import Settings
-from server.events import CameraChanged, Detections, EventBus, Face
-from server.jpeg import JpegFeeds, Message, Picture, Receiver, encode_jpeg, frame_message
+from server.events import AttendanceMarked, AttendanceRemoved, CameraChanged, Detections, EventBus, Face
+from server.events import message as event_message
+from server.jpeg import LETTERS_WAITING, JpegFeeds, Message, Picture, Receiver, encode_jpeg, frame_message
 from server.legacy import NAMESPACE, LegacyStream, is_same_origin
 from server.metrics import Metrics
 
@@ -42,6 +43,7 @@ from .faces import astronaut
 from .wait import until
 
 ROOT = Path(__file__).parents[1]
+EVENTS = ("frame", "detection", "attendance", "attendance_removed")
 
 
 class ClipCamera:
@@ -128,7 +130,7 @@ async def client(
     url: str, auth: dict[str, Any] | None = None, **options: Any
 ) -> AsyncIterator[dict[str, list[Message]]]:
     """A Socket.IO client; the messages it got, by event. Like every python-socketio client it acknowledges each."""
-    received: dict[str, list[Message]] = {"frame": [], "detection": []}
+    received: dict[str, list[Message]] = {event: [] for event in EVENTS}
     program = socketio.AsyncClient(reconnection=False, handle_sigint=False)
     for event, messages in received.items():
         program.on(event, messages.append, namespace=NAMESPACE)
@@ -160,16 +162,62 @@ async def test_detection_is_the_message_the_school_knows() -> None:
     async with serving() as running, client(running.url) as received:
         await until(lambda: received["frame"])
         face = Face(4, 12, "Zoë Ødegård", 0.87654, (10.4, 20.0, 30.0, 40.6))
-        running.events.publish(Detections("1", 900, 1280, 720, (face,)))
+        hidden = Face(5, None, "Unknown", 0.9, (1.0, 2.0, 30.0, 40.0), is_hidden=True)
+        running.events.publish(Detections("1", 900, 1280, 720, (face, hidden)))
         [message] = await until(lambda: received["detection"])
         assert float(message.pop("timestamp")) > 0
         assert message == {
+            "camera_id": 1,
             "faces": [
-                {"student_id": 12, "student_name": "Zoë Ødegård", "confidence": 0.877, "bbox": [10, 20, 40, 61]},
+                {
+                    "track_id": 4,
+                    "student_id": 12,
+                    "student_name": "Zoë Ødegård",
+                    "confidence": 0.877,
+                    "bbox": [10, 20, 40, 61],
+                },
             ],
             "activity": "Normal",
             "alerts": [],
         }
+
+
+MARKED = AttendanceMarked(4, 12, "Zoë Ødegård", "17", "1", "2026-03-02T08:05:00+01:00", 0.31)
+
+
+async def test_attendance_is_told_as_over_the_websocket() -> None:
+    async with serving() as running, client(running.url, {"camera_id": "lab"}) as lab, client(running.url) as received:
+        await until(lambda: received["frame"])
+        by_hand = replace(MARKED, id=5, camera_id="", source="manual")
+        for event in (MARKED, AttendanceRemoved(4, 12, "1"), by_hand):
+            running.events.publish(event)
+        await until(lambda: len(received["attendance"]) == 2 and received["attendance_removed"])
+        assert received["attendance"] == [event_message(MARKED), event_message(by_hand)]
+        assert received["attendance_removed"] == [event_message(AttendanceRemoved(4, 12, "1"))]
+        await until(lambda: lab["attendance"])
+        assert lab["attendance"] == [event_message(by_hand)], "it is no camera's; the others are another's"
+
+
+async def test_a_connection_that_is_behind_gets_attendance_later() -> None:
+    sent: list[str] = []
+    drained = False
+
+    async def emit(event: str, message: Message, callback: object) -> None:
+        sent.append(event)
+
+    feeds = JpegFeeds(ClipCameras([]), Metrics(), every=1, quality=70)
+    with feeds.receiver("1", emit, lambda: drained) as receiver:
+        running = asyncio.create_task(receiver.run())
+        for number in range(LETTERS_WAITING + 10):
+            await feeds.tell("1", "detection", {})
+            feeds.post("1", f"attendance {number}", {})
+        await asyncio.sleep(0)
+        assert sent == []
+        drained = True
+        await until(lambda: len(sent) == LETTERS_WAITING)
+        assert sent[-1] == f"attendance {LETTERS_WAITING + 9}", "bounded: the oldest gave way"
+        running.cancel()
+    await feeds.close()
 
 
 async def test_client_gets_the_camera_it_asks_for_even_one_that_comes_later() -> None:

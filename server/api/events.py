@@ -1,38 +1,20 @@
 """`WS /ws/events`: results, attendance and cameras' changes as they happen, one JSON object a message.
 
-A client that does not keep up loses the oldest messages (`EventBus`); nobody waits for it. Refusals are close codes,
-see `problems`. What the client sends is ignored.
+A client that does not keep up loses detections, the oldest first (`EventBus`); nobody waits for it. Refusals are
+close codes, see `problems`. What the client sends is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
-from ..events import (
-    AttendanceMarked,
-    AttendanceRemoved,
-    CameraChanged,
-    Detections,
-    Event,
-    Face,
-    ServerChanged,
-    Subscription,
-)
+from ..events import TYPES, Event, ServerChanged, Subscription, message
 from .auth import require_view
 from .parts import PartsDep
-
-TYPES: Mapping[type[Event], str] = {
-    Detections: "detections",
-    AttendanceMarked: "attendance",
-    AttendanceRemoved: "attendance_removed",
-    CameraChanged: "camera",
-    ServerChanged: "server",
-}
 
 router = APIRouter(tags=["events"])
 
@@ -82,21 +64,3 @@ class _Sender:
 async def _until_gone(socket: WebSocket) -> None:
     while (await socket.receive())["type"] != "websocket.disconnect":
         pass
-
-
-def message(event: Event) -> dict[str, Any]:
-    """The JSON object for an event."""
-    content = asdict(event)
-    if isinstance(event, Detections):
-        content["faces"] = [_face(face) for face in event.faces]
-    return {"type": TYPES[type(event)], **content}
-
-
-def _face(face: Face) -> dict[str, Any]:
-    return {
-        "track_id": face.track_id,
-        "person_id": face.person_id,
-        "name": face.name,
-        "confidence": round(face.confidence, 3),
-        "box": [round(each, 1) for each in face.box],
-    }
