@@ -18,7 +18,7 @@ from .api.parts import Parts
 from .attendance import AttendanceStore
 from .camera import Cameras
 from .config import Settings
-from .database import Database
+from .database import open_database
 from .events import Detections, EventBus
 from .legacy import LegacyStream
 from .metrics import Metrics
@@ -58,7 +58,7 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     metrics, bus = Metrics(), EventBus()
-    database = Database(settings.resolved_database_url)
+    database = open_database(settings)
     attendance = AttendanceStore(database, settings.timezone)
 
     def show(detections: Detections) -> None:

@@ -106,7 +106,7 @@ def _configure_logging(level: str) -> None:
     logging.raiseExceptions = False  # a closed pipe must not fill what is left with tracebacks
     logging.basicConfig(level=level, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", stream=sys.stderr)
     # These say at INFO what we say at our own level, a line for each packet or request.
-    for name in ("aioice", "aiortc", "httpx", "uvicorn", "socketio", "engineio"):
+    for name in ("aioice", "aiortc", "alembic", "httpx", "uvicorn", "socketio", "engineio"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 from .config import Settings
-from .database import Database
+from .database import open_database
 from .recognition.people import PeopleStore
 from .sample import CLIP, PERSON_NAME, PHOTO
 from .serving import serve
@@ -40,7 +40,7 @@ def demo(settings: Settings, *, own_data: bool) -> int:
 
 
 def _enroll_sample(settings: Settings) -> None:
-    database = Database(settings.resolved_database_url)
+    database = open_database(settings)
     try:
         known = PERSON_NAME in {person.name for person in PeopleStore(database).list_sync()}
     finally:

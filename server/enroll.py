@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .config import Settings
-from .database import Database
+from .database import open_database
 from .errors import Unprocessable
 from .recognition.engine import open_engine
 from .recognition.people import PeopleStore, PersonRecord
@@ -28,7 +28,7 @@ def enroll(settings: Settings, name: str, roll_no: str | None, files: Sequence[P
             raise Unprocessable(f"{file}: cannot be read ({error.strerror}).", reason="not_an_image") from error
         except Unprocessable as error:
             raise Unprocessable(f"{file}: {error.detail}", reason=error.reason) from error
-    database = Database(settings.resolved_database_url)
+    database = open_database(settings)
     try:
         return PeopleStore(database).add_sync(name, roll_no, examined)
     finally:

@@ -1,22 +1,27 @@
 """The tables: ours, and the school's two with what we read and write of them.
 
-A new SQLite file gets all of them. In the school's existing PostgreSQL database `students` is used as it is and
-`attendance_logs` is extended; columns we do not know are left alone.
+`server.migrations` makes them, or completes the school's existing `students` and `attendance_logs`; columns we do not
+know are left alone. What SQLite has besides, `people_revision` and its triggers, stands there only.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from typing import Any
 
-from sqlalchemy import Connection, DateTime, Dialect, ForeignKey, Index, String, Table, Text, TypeDecorator, inspect
+from sqlalchemy import ColumnElement, DateTime, Dialect, ForeignKey, Index, String, Text, TypeDecorator
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.schema import CreateColumn, CreateIndex
-
-from .errors import ConfigError
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware datetime, stored as UTC, also in columns that know no time zone."""
+    """An aware datetime. SQLite stores UTC, PostgreSQL an instant.
+
+    The school's own `timestamp` column may know no time zone: there PostgreSQL reads and writes the time of its own
+    `TimeZone` setting, as its now() does, so that the school's program and ours mean the same.
+    """
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -26,10 +31,34 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """From the database; what carries no zone is UTC."""
+        """From the database; what carries no zone is SQLite's UTC."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def column_expression(self, column: ColumnElement[Any]) -> ColumnElement[Any]:
+        """What to select for the column."""
+        return _Instant(column, type_=self)
+
+
+class _Instant(FunctionElement[datetime]):
+    """A column that may know no time zone, as an instant."""
+
+    inherit_cache = True
+
+    def __init__(self, column: ColumnElement[Any], type_: UtcDateTime) -> None:
+        super().__init__(column)
+        self.type = type_
+
+
+@compiles(_Instant)
+def _as_it_is(element: _Instant, compiler: SQLCompiler, **how: Any) -> str:
+    return compiler.process(element.clauses, **how)
+
+
+@compiles(_Instant, "postgresql")
+def _by_the_time_zone_setting(element: _Instant, compiler: SQLCompiler, **how: Any) -> str:
+    return f"CAST({compiler.process(element.clauses, **how)} AS TIMESTAMP WITH TIME ZONE)"
 
 
 class Base(DeclarativeBase):
@@ -172,51 +201,3 @@ class VisitorFace(Base):
     crop: Mapped[bytes]
     quality: Mapped[float]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-# Any program's change of a name or a face counts, also one made with the sqlite3 shell.
-_SQLITE_REVISION = (
-    "CREATE TABLE IF NOT EXISTS people_revision (id INTEGER PRIMARY KEY CHECK (id = 1), revision INTEGER NOT NULL)",
-    "INSERT OR IGNORE INTO people_revision VALUES (1, 0)",
-    *(
-        f"CREATE TRIGGER IF NOT EXISTS people_revision_{table}_{change} AFTER {change} ON {table} "  # noqa: S608
-        "BEGIN UPDATE people_revision SET revision = revision + 1; END"  # both words are from the tuples below
-        for table in ("students", "face_photos", "no_consent", "not_them")
-        for change in ("INSERT", "UPDATE", "DELETE")
-    ),
-)
-
-
-def create_missing(connection: Connection) -> None:
-    """Create our tables beside the school's, and add to the school's `attendance_logs` what the rule needs.
-
-    Raises:
-        ConfigError: a table of the school's lacks what we need and cannot add.
-    """
-    Base.metadata.create_all(connection)
-    _require_columns(connection)
-    for name in ("students", "attendance_logs"):
-        _extend(connection, Base.metadata.tables[name])
-    if connection.dialect.name == "sqlite":
-        for statement in _SQLITE_REVISION:
-            connection.exec_driver_sql(statement)
-
-
-def _extend(connection: Connection, table: Table) -> None:
-    present = {column["name"] for column in inspect(connection).get_columns(table.name)}
-    indexes = {index["name"] for index in inspect(connection).get_indexes(table.name)}
-    for column in table.columns:
-        if column.name not in present:
-            definition = CreateColumn(column).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {definition}")
-    for index in table.indexes:
-        if index.name not in indexes:
-            connection.execute(CreateIndex(index))
-
-
-def _require_columns(connection: Connection) -> None:
-    needed = {"students": {"id", "name", "roll_no"}, "attendance_logs": {"id", "student_id", "timestamp"}}
-    for table, columns in needed.items():
-        missing = columns - {column["name"] for column in inspect(connection).get_columns(table)}
-        if missing:
-            raise ConfigError(f"The database's table {table} has no column {', '.join(sorted(missing))}.")

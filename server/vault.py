@@ -7,7 +7,6 @@ passes through unchanged. What was stored before there was a key stays readable.
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 
 from cryptography.exceptions import InvalidTag
@@ -21,8 +20,11 @@ NONCE_BYTES = 12
 SEALED = b"\xffsealed1"
 
 
-class Sealed(SurveillxError):
-    """Something stored is encrypted, and there is no key or another one."""
+class Sealed(SurveillxError, ValueError):
+    """Something stored is encrypted, and there is no key or another one, or it was damaged: GCM cannot tell.
+
+    A ValueError too, so that one damaged row costs one photo wherever rows are read one by one.
+    """
 
     title = "Encrypted"
 
@@ -66,7 +68,7 @@ class Vault:
         nonce, rest = stored[len(SEALED) :][:NONCE_BYTES], stored[len(SEALED) + NONCE_BYTES :]
         try:
             return self._cipher.decrypt(nonce, rest, SEALED)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
             raise Sealed from None
 
     @staticmethod
@@ -77,8 +79,8 @@ class Vault:
 
 def _key_bytes(key: str) -> bytes:
     try:
-        decoded = base64.urlsafe_b64decode(key + "=" * (-len(key) % 4))
-    except (ValueError, binascii.Error):
+        decoded = base64.b64decode(key + "=" * (-len(key) % 4), altchars=b"-_", validate=True)
+    except ValueError:
         decoded = b""
     if len(decoded) != KEY_BYTES:
         raise ConfigError(

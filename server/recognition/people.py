@@ -221,12 +221,15 @@ def _readable(rows: Iterable[Row[int, str, bytes]], vault: Vault, hidden: set[in
         yield KnownFace(person_id, name, embedding, person_id in hidden)
 
 
-# SQLite counts by triggers (see server.database). PostgreSQL gets none into the school's tables: it sums up instead.
+# SQLite counts by triggers (see server.migrations). PostgreSQL gets none into the school's tables: it sums up instead.
 _REVISION = {
     "sqlite": text("SELECT revision FROM people_revision"),
     "postgresql": text(
-        "SELECT coalesce(md5(string_agg(photo.id || ' ' || person.name, ',' ORDER BY photo.id)), '')"
-        " FROM face_photos photo JOIN students person ON person.id = photo.student_id"
+        "SELECT md5(concat_ws(' ',"
+        " (SELECT string_agg(photo.id || ' ' || person.name, ',' ORDER BY photo.id)"
+        " FROM face_photos photo JOIN students person ON person.id = photo.student_id),"
+        " '|', (SELECT string_agg(student_id::text, ',' ORDER BY student_id) FROM no_consent),"
+        " '|', (SELECT string_agg(id::text, ',' ORDER BY id) FROM not_them)))"
     ),
 }
 

@@ -1,0 +1,1 @@
+"""The revisions. Each holds its own picture of the tables, which `server.tables` has moved on from."""
