@@ -13,13 +13,15 @@ from fastapi import FastAPI
 from . import __version__, rtc_compat
 from .access import Access
 from .api import attendance as attendance_routes
+from .api import audit as audit_routes
 from .api import auth, events, pages, people, problems, signalling, status
 from .api.parts import Parts
 from .attendance import AttendanceStore
+from .audit import AuditStore
 from .camera import Cameras
 from .config import Settings
 from .database import open_database
-from .events import Detections, EventBus
+from .events import AttendanceMarked, Detections, EventBus
 from .legacy import LegacyStream
 from .metrics import Metrics
 from .recognition.people import PeopleStore
@@ -49,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
     problems.install(app)
-    for module in (signalling, status, people, attendance_routes, events, auth, pages):
+    for module in (signalling, status, people, attendance_routes, audit_routes, events, auth, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     app.mount("/socket.io", legacy.asgi)
@@ -59,13 +61,16 @@ def create_app(settings: Settings) -> FastAPI:
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     metrics, bus = Metrics(), EventBus()
     database = open_database(settings)
-    attendance = AttendanceStore(database, settings.timezone)
 
     def show(detections: Detections) -> None:
         camera = cameras.find(detections.camera_id)
         if camera is not None:
             camera.show(detections)
 
+    def announce(marked: AttendanceMarked) -> None:
+        rollcall.announce(marked)
+
+    attendance = AttendanceStore(database, settings, metrics, on_late=announce)
     rollcall = RollCall(attendance, bus, metrics, show)
     recognition = RecognitionWorker(settings, metrics, rollcall.take)
     cameras = Cameras(settings, metrics, bus, recognition)
@@ -77,6 +82,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         database=database,
         people=PeopleStore(database),
         attendance=attendance,
+        audit=AuditStore(database),
         recognition=recognition,
         cameras=cameras,
         sessions=SessionRegistry(cameras, settings, metrics),
@@ -95,6 +101,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")
     if parts.settings.webhook_url:  # before what marks, so that it hears of every mark
         await _running(stack, Webhook(parts.settings, parts.metrics, parts.events).run, "webhook")
+    await _running(stack, parts.attendance.run, "attendance")
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     await _running(stack, parts.sessions.run, "sessions")

@@ -39,6 +39,8 @@ class Metrics:
         self.attendance_marked = counter("attendance_marked", "Attendance rows written")
         self.webhook_events = counter("webhook_events", "Attendance events for the webhook by outcome", "outcome")
         self.webhook_retries = counter("webhook_retries", "Attempts at the webhook that failed and are made again")
+        self.attendance_waiting = gauge("attendance_waiting", "Marks that wait for the database")
+        self.attendance_refused = counter("attendance_refused", "Marks not taken because too many waited already")
 
     def render(self) -> bytes:
         """The Prometheus text format."""

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from .attendance import AttendanceStore
 from .errors import SurveillxError
-from .events import Detections, EventBus
+from .events import AttendanceMarked, Detections, EventBus, Face, Sighting
 from .metrics import Metrics
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
@@ -42,8 +42,8 @@ class RollCall:
         seen_at = datetime.now(UTC)
         for face in detections.faces:
             if face.person_id is not None and self._tasks is not None:
-                # A task each: a mark waits for the database as long as it takes, and the store bounds how many do.
-                self._tasks.create_task(self._mark(detections.camera_id, face.person_id, face.distance, seen_at))
+                # A task each: a mark may wait for the database, and the store bounds how many do.
+                self._tasks.create_task(self._mark(_sighting(detections.camera_id, face), seen_at))
 
     async def run(self, ready: asyncio.Event) -> None:
         """Mark attendance until cancelled."""
@@ -51,15 +51,25 @@ class RollCall:
             ready.set()
             await asyncio.Event().wait()
 
-    async def _mark(self, camera_id: str, person_id: int, distance: float | None, seen_at: datetime) -> None:
+    def announce(self, marked: AttendanceMarked) -> None:
+        """A row that is in the database."""
+        self._metrics.attendance_marked.inc()
+        self._events.publish(marked)
+
+    async def _mark(self, seen: Sighting, seen_at: datetime) -> None:
         try:
-            marked = await self._attendance.mark(person_id, camera_id, distance, seen_at)
+            marked = await self._attendance.mark(seen, seen_at)
         except SurveillxError as error:
             logger.error("attendance could not be written: %s", error.detail)
             return
         if marked is not None:
-            self._metrics.attendance_marked.inc()
-            self._events.publish(marked)
+            self.announce(marked)
+
+
+def _sighting(camera_id: str, face: Face) -> Sighting:
+    return Sighting(
+        camera_id, face.track_id, face.person_id, face.distance, None, 1, "dlib", 0.5, face.confidence, bytes(1024), b""
+    )
 
 
 async def follow_gallery(people: PeopleStore, recognition: RecognitionWorker) -> None:

@@ -159,7 +159,7 @@ class AnonymousAttendance(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     day: Mapped[date] = mapped_column(index=True)
     session: Mapped[str] = mapped_column(String(50))
-    class_name: Mapped[str | None] = mapped_column(String(50))
+    class_name: Mapped[str | None] = mapped_column("class", String(50))
 
 
 class AuditLine(Base):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -16,6 +17,7 @@ from server.access import Access
 from server.api import problems
 from server.api.parts import Parts
 from server.attendance import AttendanceStore
+from server.audit import AuditStore
 from server.camera import Cameras
 from server.config import Settings
 from server.database import Database
@@ -49,7 +51,8 @@ def make_parts(settings: Settings) -> Parts:
         access=Access(settings.publish_token, settings.view_token),
         database=database,
         people=PeopleStore(database),
-        attendance=AttendanceStore(database, settings.timezone),
+        attendance=AttendanceStore(database, settings, metrics),
+        audit=AuditStore(database),
         recognition=recognition,
         cameras=cameras,
         sessions=SessionRegistry(cameras, settings, metrics),
@@ -58,10 +61,16 @@ def make_parts(settings: Settings) -> Parts:
 
 @asynccontextmanager
 async def serving(
-    routers: Sequence[APIRouter], data: Path, *, view_token: str = "", publish_token: str = "", timezone: str = "UTC"
+    routers: Sequence[APIRouter],
+    data: Path,
+    *,
+    view_token: str = "",
+    publish_token: str = "",
+    timezone: str = "UTC",
+    **more: Any,
 ) -> AsyncIterator[Served]:
     """Serve `routers` until the block ends; recognition is not started, cameras run."""
-    settings = Settings(data=data, view_token=view_token, publish_token=publish_token, timezone=timezone)
+    settings = Settings(data=data, view_token=view_token, publish_token=publish_token, timezone=timezone, **more)
     parts = make_parts(settings)
     app = FastAPI()
     app.state.parts = parts

@@ -15,12 +15,15 @@ from sqlalchemy.orm import Session
 
 import server.database
 from server.attendance import AttendanceStore
+from server.config import Settings
 from server.database import Database
 from server.errors import Conflict, NotFound, Unprocessable
+from server.metrics import Metrics
 from server.recognition.gallery import DIMENSIONS
 from server.recognition.people import PeopleStore
 from server.recognition.photos import ExaminedPhoto
 from tests.faces import astronaut, jpeg
+from tests.sightings import sighting
 
 
 @pytest.fixture
@@ -117,10 +120,10 @@ async def test_a_student_of_the_schools_own_table_is_enrolled_in_place(people: P
 
 
 async def test_deleting_removes_everything_from_the_disk(people: PeopleStore, database: Database, file: Path) -> None:
-    attendance = AttendanceStore(database, "UTC")
+    attendance = AttendanceStore(database, Settings(data=file.parent), Metrics())
     gone, stays = await people.add("Ann", "1", [photo(1)]), await people.add("Ben", "2", [photo(2)])
     for person in (gone, stays):
-        await attendance.mark(person.id, "1", 0.3)
+        await attendance.mark(sighting(person.id))
     secrets = [*traces(photo(1)), b"Ann"]
     assert all(on_disk(file, secret) for secret in secrets)
 
@@ -129,7 +132,7 @@ async def test_deleting_removes_everything_from_the_disk(people: PeopleStore, da
     assert not any(on_disk(file, secret) for secret in secrets)
     assert all(on_disk(file, secret) for secret in traces(photo(2)))
     assert await people.list() == [stays]
-    assert [row.name for row in await attendance.of_day(attendance.today())] == ["Ben"]
+    assert [row.name for row in await attendance.present(attendance.today())] == ["Ben"]
     assert [face.name for face in (await people.known()).faces] == ["Ben"]
     for ask in (people.delete, people.thumbnail):
         with pytest.raises(NotFound):

@@ -10,6 +10,7 @@ from fastapi.requests import HTTPConnection
 
 from ..access import Access
 from ..attendance import AttendanceStore
+from ..audit import AuditStore
 from ..camera import Cameras
 from ..config import Settings
 from ..database import Database
@@ -31,6 +32,7 @@ class Parts:
     database: Database
     people: PeopleStore
     attendance: AttendanceStore
+    audit: AuditStore
     recognition: RecognitionWorker
     cameras: Cameras
     sessions: SessionRegistry
