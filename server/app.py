@@ -14,7 +14,7 @@ from . import __version__, rtc_compat
 from .access import Access
 from .api import attendance as attendance_routes
 from .api import audit as audit_routes
-from .api import auth, events, pages, people, problems, signalling, status
+from .api import auth, calibration, events, pages, people, problems, signalling, status
 from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
@@ -24,10 +24,12 @@ from .database import open_database
 from .events import AttendanceMarked, Detections, EventBus
 from .legacy import LegacyStream
 from .metrics import Metrics
+from .recognition.compared import ComparedPeople
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
 from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
+from .visitors import VisitorStore
 from .webhook import Webhook
 
 logger = logging.getLogger("surveillx.app")
@@ -51,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
     problems.install(app)
-    for module in (signalling, status, people, attendance_routes, audit_routes, events, auth, pages):
+    for module in (signalling, status, people, calibration, attendance_routes, audit_routes, events, auth, pages):
         app.include_router(module.router)
     pages.mount_static(app)
     app.mount("/socket.io", legacy.asgi)
@@ -61,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     metrics, bus = Metrics(), EventBus()
     database = open_database(settings)
+    people = PeopleStore(database)
 
     def show(detections: Detections) -> None:
         camera = cameras.find(detections.camera_id)
@@ -80,7 +83,9 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         events=bus,
         access=Access(settings.publish_token, settings.view_token),
         database=database,
-        people=PeopleStore(database),
+        people=people,
+        compared=ComparedPeople(people),
+        visitors=VisitorStore(database, settings),
         attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     demo = _add_serve(commands, "demo", "run the server with a built-in sample camera")
     demo.set_defaults(run=_demo)
     _add_enroll(commands)
+    _add_calibrate(commands)
     _add_publish(commands)
     _add_bench(commands)
     return parser
@@ -79,6 +80,21 @@ def _add_enroll(commands: Any) -> None:
     parser.add_argument("--roll-no", help="the school's number for this person")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
     parser.set_defaults(run=_enroll)
+
+
+def _add_calibrate(commands: Any) -> None:
+    text = "tell whether recognition will work with the people enrolled, and which threshold fits"
+    parser = commands.add_parser("calibrate", help=text, description=text)
+    parser.add_argument(
+        "--risk", type=float, default=0.01, metavar="R", help="false marks a day that are acceptable (0.01)"
+    )
+    parser.add_argument(
+        "--visitors-a-day", type=float, default=20, metavar="N", help="strangers in the picture a day (20)"
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="write the plot there, as SVG")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
+    parser.set_defaults(run=_calibrate)
 
 
 def _add_publish(commands: Any) -> None:
@@ -128,6 +144,12 @@ def _enroll(options: argparse.Namespace, settings: Settings) -> int:
     person = enroll(settings, options.name, options.roll_no, options.photos)
     print(f"{person.name} is enrolled with {person.photos} photo{'s' if person.photos != 1 else ''} (id {person.id}).")
     return 0
+
+
+def _calibrate(options: argparse.Namespace, settings: Settings) -> int:
+    from .calibrate import run
+
+    return run(settings, options.risk, options.visitors_a_day, plot=options.plot, as_json=options.json)
 
 
 def _publish(options: argparse.Namespace, settings: Settings) -> int:

@@ -23,9 +23,11 @@ from server.config import Settings
 from server.database import Database
 from server.events import EventBus
 from server.metrics import Metrics
+from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
 from server.sessions import SessionRegistry
+from server.visitors import VisitorStore
 from tests.wait import until
 
 
@@ -42,6 +44,7 @@ class Served:
 def make_parts(settings: Settings) -> Parts:
     metrics, events = Metrics(), EventBus()
     database = Database(settings.resolved_database_url)
+    people = PeopleStore(database)
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
     return Parts(
@@ -50,7 +53,9 @@ def make_parts(settings: Settings) -> Parts:
         events=events,
         access=Access(settings.publish_token, settings.view_token),
         database=database,
-        people=PeopleStore(database),
+        people=people,
+        compared=ComparedPeople(people),
+        visitors=VisitorStore(database, settings),
         attendance=AttendanceStore(database, settings, metrics),
         audit=AuditStore(database),
         recognition=recognition,

@@ -16,9 +16,11 @@ from ..config import Settings
 from ..database import Database
 from ..events import EventBus
 from ..metrics import Metrics
+from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
 from ..sessions import SessionRegistry
+from ..visitors import VisitorStore
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Parts:
     access: Access
     database: Database
     people: PeopleStore
+    compared: ComparedPeople
+    visitors: VisitorStore
     attendance: AttendanceStore
     audit: AuditStore
     recognition: RecognitionWorker
