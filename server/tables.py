@@ -7,9 +7,9 @@ know are left alone. What SQLite has besides, `people_revision` and its triggers
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy import ColumnElement, DateTime, Dialect, ForeignKey, Index, String, Text, TypeDecorator
+from sqlalchemy import ColumnElement, DateTime, Dialect, Float, ForeignKey, Index, String, Text, TypeDecorator
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -63,6 +63,8 @@ def _by_the_time_zone_setting(element: _Instant, compiler: SQLCompiler, **how: A
 
 class Base(DeclarativeBase):
     """The tables' common register."""
+
+    type_annotation_map: ClassVar = {float: Float}  # what it means has changed between versions of SQLAlchemy
 
 
 class Person(Base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import sqlite3
 import stat
@@ -20,9 +21,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 import server.database
-from server.database import Database
+from server.config import Settings
+from server.database import Database, open_database
 from server.errors import ConfigError, Unavailable
 from server.tables import AttendanceRow, FacePhoto, Person
+from tests.disks import small_disk
+from tests.wait import until
 
 
 @pytest.fixture
@@ -45,6 +49,10 @@ def add_person(session: Session) -> int:
     return person.id
 
 
+def is_away(database: Database) -> bool:
+    return database.state == "away"
+
+
 def people(session: Session) -> int:
     return session.scalar(select(func.count(Person.id))) or 0
 
@@ -60,9 +68,45 @@ async def test_settings_that_make_a_commit_safe(database: Database) -> None:
     assert values == ["wal", 2, 1, 1]
 
 
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
 def test_the_file_is_its_owners_only(database: Database, file: Path) -> None:
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert mode(file) == 0o600
+    assert mode(file.parent) == 0o700
+
+
+def test_rights_of_others_are_taken_away(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = Settings(data=tmp_path / "data")
+    open_database(settings).close()
+    settings.data.chmod(0o755)
+    file = settings.data / "surveillx.db"
+    file.chmod(0o664)
+    with closing(sqlite3.connect(file)) as other:  # leaves a log and an index beside the file
+        assert other.execute("SELECT count(*) FROM students").fetchone() == (0,)
+        for ending in ("-wal", "-shm"):
+            file.with_name(file.name + ending).chmod(0o644)
+        database = open_database(settings)
+        database.run_sync(add_person)
+        assert [mode(each) for each in settings.data.iterdir()] == [0o600] * 3
+        database.close()
+    assert mode(settings.data) == 0o700
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{path} could be read by others; its rights are now {rights}."
+        for path, rights in [(settings.data, 700), *((f"{file}{ending}", 600) for ending in ("", "-wal", "-shm"))]
+    ]
+
+
+@pytest.mark.parametrize("rights", [0o1777, 0o755])
+def test_a_folder_of_everybodys_stays_open(tmp_path: Path, rights: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = tmp_path / "shared"
+    (shared / "school").mkdir(parents=True)
+    shared.chmod(rights)
+    if rights == 0o755:
+        monkeypatch.chdir(shared / "school")  # started below it: more than our data is in there
+    open_database(Settings(data=shared)).close()
+    assert mode(shared) == rights
 
 
 async def test_an_error_undoes_the_transaction(database: Database) -> None:
@@ -114,18 +158,90 @@ async def test_locked_by_another_program(database: Database, file: Path) -> None
     assert await database.run(add_person) == 1
 
 
+async def test_it_says_when_it_is_away_and_finds_back_alone(
+    database: Database, file: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(server.database, "PROBE_INTERVAL_S", 0.05)
+    caplog.set_level(logging.INFO, "surveillx.database")
+    told: list[tuple[str, str]] = []
+    database.on_state(lambda state: told.append((state, threading.current_thread().name)))
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                await database.run(add_person)
+            await database.read(people)
+            assert is_away(database), "reading goes on, and proves nothing"
+        other.execute("ROLLBACK")
+    await until(lambda: not is_away(database))
+    await until(lambda: len(told) == 2)
+    assert told == [("away", "MainThread"), ("ok", "MainThread")]
+    assert caplog.messages == [
+        "The database is away: The database is in use by another program. Try again in a moment.",
+        "The database is back.",
+    ]
+
+
+def test_it_may_go_away_when_nobody_listens_any_more(database: Database, file: Path) -> None:
+    async def listen() -> None:
+        database.on_state(lambda _state: None)
+
+    asyncio.run(listen())
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(Unavailable):
+            database.run_sync(add_person)
+    assert database.run_sync(add_person) == 1
+    assert database.state == "ok"
+
+
+async def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.database, "PROBE_INTERVAL_S", 0.05)
+
+    def fill(session: Session) -> None:
+        session.add_all(Person(name="x" * 100) for _ in range(1000))
+
+    with small_disk(tmp_path / "disk") as disk:
+        database = Database(f"sqlite:///{disk.folder / 'surveillx.db'}")
+        await database.run(add_person)
+        disk.fill()
+        with pytest.raises(Unavailable, match="disk is full") as caught:
+            await database.run(fill)
+        assert "INSERT" not in caught.value.detail
+        assert await database.read(people) == 1
+        assert is_away(database)
+        disk.free()
+        await until(lambda: not is_away(database), what="it finds by itself that there is room again")
+        await database.run(fill)
+        assert await database.read(people) == 1001
+        await database.aclose()
+
+
+def test_read_only_disk(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        url = f"sqlite:///{disk.folder / 'surveillx.db'}"
+        Database(url).close()
+        disk.make_read_only()
+        with pytest.raises(ConfigError, match=r"surveillx\.db cannot be written: Read-only file system"):
+            Database(url)
+        disk.make_writable()
+        Database(url).close()
+
+
 @pytest.mark.parametrize(
     ("pragma", "words"), [("max_page_count = 1", "disk is full"), ("query_only = ON", "cannot be written")]
 )
-async def test_full_disk_and_read_only_file(database: Database, pragma: str, words: str) -> None:
+async def test_what_sqlite_says_of_a_full_disk_and_a_read_only_file(
+    database: Database, pragma: str, words: str
+) -> None:
+    """The same without a disk to fill: these pragmas raise what SQLite raises then."""
     await database.read(lambda session: session.execute(text(f"PRAGMA {pragma}")).close())
 
     def fill(session: Session) -> None:
         session.add_all(Person(name="x" * 100) for _ in range(1000))
 
-    with pytest.raises(Unavailable, match=words) as caught:
+    with pytest.raises(Unavailable, match=words):
         await database.run(fill)
-    assert "INSERT" not in caught.value.detail
 
 
 def test_what_cannot_be_opened(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 #!/usr/bin/env bash
-# What the tests need from the system: Chromium for the pages, a font with all scripts for the names.
+# What the tests need from the system: Chromium for the pages, a font with all scripts for the names, PostgreSQL's
+# server programs (no server is left running).
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 compgen -G "/usr/share/fonts/*/unifont/*" >/dev/null || compgen -G "/usr/share/fonts/*/*/NotoSansCJK*" >/dev/null || missing+=(fonts-unifont)
+command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then
-    echo "The tests need: ${missing[*]}. Install Chromium (or run 'playwright install chromium') and a font with all scripts." >&2
+    echo "The tests need: ${missing[*]}. Install Chromium (or run 'playwright install chromium'), a font with all scripts and PostgreSQL's server (pg_ctl on the path)." >&2
     exit 1
 fi
 as_root=()
@@ -18,5 +20,10 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "Installing for the tests: ${missing[*]}"
 export DEBIAN_FRONTEND=noninteractive
+if [[ " ${missing[*]} " == *" postgresql "* ]]; then
+    # The tests start servers of their own: without this Debian would make one, and start it with the machine.
+    "${as_root[@]}" mkdir -p /etc/postgresql-common/createcluster.d
+    echo "create_main_cluster = false" | "${as_root[@]}" tee /etc/postgresql-common/createcluster.d/surveillx-tests.conf >/dev/null
+fi
 "${as_root[@]}" apt-get update -qq
 "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
