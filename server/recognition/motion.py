@@ -79,10 +79,15 @@ def closeness(a: Box, b: Box) -> float:
 
 def iou(a: Box, b: Box) -> float:
     """Shared area divided by the area of both together."""
+    both = shared(a, b)
+    return both / (area(a) + area(b) - both)
+
+
+def shared(a: Box, b: Box) -> float:
+    """The area of both boxes' overlap, square pixels."""
     across = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     down = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
-    shared = max(0.0, across) * max(0.0, down)
-    return shared / (area(a) + area(b) - shared)
+    return max(0.0, across) * max(0.0, down)
 
 
 def area(box: Box) -> float:

@@ -20,7 +20,9 @@ Box = tuple[float, float, float, float]
 
 PACKED_FORMATS = ("yuv420p", "yuvj420p")
 
-# What a detection's confidence means: from LIKELY on it may be a face, from SURE on it is one.
+# What a detection's confidence means: from POSSIBLE on it deserves a closer look, from LIKELY on it may be a face, from
+# SURE on it is one.
+POSSIBLE = 0.3
 LIKELY = 0.4
 SURE = 0.65
 
@@ -31,6 +33,16 @@ class Detection:
 
     box: Box
     confidence: float
+
+    def scaled(self, across: float, down: float) -> Detection:
+        """The same face in a picture that is so many times as wide and high."""
+        x, y, width, height = self.box
+        return Detection((x * across, y * down, width * across, height * down), self.confidence)
+
+    def moved(self, right: float, down: float) -> Detection:
+        """The same face in a picture that began so many pixels further left and up."""
+        x, y, width, height = self.box
+        return Detection((x + right, y + down, width, height), self.confidence)
 
 
 class Picture(Protocol):
@@ -47,6 +59,9 @@ class Picture(Protocol):
     def bgr(self, long_side: int) -> Pixels:
         """The whole picture, (h, w, 3) BGR, its longer side at most `long_side` pixels."""
 
+    def part(self, box: Box, scale: float) -> tuple[Pixels, Box]:
+        """The part inside `box`, (h, w, 3) BGR at `scale`, and the box that it really shows."""
+
     def rgb(self, box: Box) -> tuple[Pixels, int, int]:
         """The part inside `box` (x, y, width, height), (h, w, 3) RGB, and the x and y where that part begins."""
 
@@ -62,18 +77,24 @@ class Planes:
     def bgr(self, long_side: int) -> Pixels:
         """See `Picture`. Planes are scaled before they are converted: that is a third of the work."""
         scale = min(1.0, long_side / max(self.width, self.height))
-        half = (_at_least_one(self.width * scale / 2), _at_least_one(self.height * scale / 2))
-        luma, *chroma = self._planes()
-        small = [_shrunk(luma, (2 * half[0], 2 * half[1])), *(_shrunk(plane, half) for plane in chroma)]
-        return _joined(small, cv2.COLOR_YUV2BGR_I420)
+        return _joined(_resized(list(self._planes()), scale), cv2.COLOR_YUV2BGR_I420)
+
+    def part(self, box: Box, scale: float) -> tuple[Pixels, Box]:
+        """See `Picture`. The part begins at even pixels, where the chroma samples are."""
+        planes, shown = self._inside(box)
+        return _joined(_resized(planes, scale), cv2.COLOR_YUV2BGR_I420), shown
 
     def rgb(self, box: Box) -> tuple[Pixels, int, int]:
-        """See `Picture`. The part begins at even pixels, where the chroma samples are."""
+        """See `Picture`. The part begins at even pixels."""
+        planes, shown = self._inside(box)
+        return _joined(planes, cv2.COLOR_YUV2RGB_I420), int(shown[0]), int(shown[1])
+
+    def _inside(self, box: Box) -> tuple[list[Pixels], Box]:
         left, top, right, bottom = (edge // 2 for edge in clipped(box, self.width, self.height))
         right, bottom = max(right, left + 1), max(bottom, top + 1)
         luma, *chroma = self._planes()
-        parts = [luma[2 * top : 2 * bottom, 2 * left : 2 * right], *(p[top:bottom, left:right] for p in chroma)]
-        return _joined(parts, cv2.COLOR_YUV2RGB_I420), 2 * left, 2 * top
+        planes = [luma[2 * top : 2 * bottom, 2 * left : 2 * right], *(p[top:bottom, left:right] for p in chroma)]
+        return planes, (2 * left, 2 * top, 2 * (right - left), 2 * (bottom - top))
 
     def _planes(self) -> tuple[Pixels, Pixels, Pixels]:
         views = []
@@ -104,7 +125,14 @@ class Photo:
         """See `Picture`."""
         scale = min(1.0, long_side / max(self.width, self.height))
         size = (_at_least_one(self.width * scale), _at_least_one(self.height * scale))
-        return np.ascontiguousarray(_shrunk(self.pixels, size)[:, :, ::-1])
+        return np.ascontiguousarray(_sized(self.pixels, size)[:, :, ::-1])
+
+    def part(self, box: Box, scale: float) -> tuple[Pixels, Box]:
+        """See `Picture`."""
+        crop, left, top = self.rgb(box)
+        height, width = crop.shape[:2]
+        size = (_at_least_one(width * scale), _at_least_one(height * scale))
+        return np.ascontiguousarray(_sized(crop, size)[:, :, ::-1]), (left, top, width, height)
 
     def rgb(self, box: Box) -> tuple[Pixels, int, int]:
         """See `Picture`."""
@@ -149,10 +177,19 @@ def _at_least_one(length: float) -> int:
     return max(1, int(length))
 
 
-def _shrunk(plane: Pixels, size: tuple[int, int]) -> Pixels:
+def _resized(planes: list[Pixels], scale: float) -> list[Pixels]:
+    """Y, U and V at `scale`; before they are converted, that is a third of the work."""
+    height, width = planes[0].shape
+    half = (_at_least_one(width * scale / 2), _at_least_one(height * scale / 2))
+    return [_sized(planes[0], (2 * half[0], 2 * half[1])), *(_sized(plane, half) for plane in planes[1:])]
+
+
+def _sized(plane: Pixels, size: tuple[int, int]) -> Pixels:
+    """The plane at `size` (across, down); averaged where it shrinks, so that no detail turns into noise."""
     if plane.shape[1::-1] == size:
         return plane
-    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
+    method = cv2.INTER_AREA if size[0] < plane.shape[1] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, size, interpolation=method), np.uint8)
 
 
 def _joined(planes: list[Pixels], code: int) -> Pixels:
