@@ -119,6 +119,8 @@ def _first(table: dict[str, str], code: str) -> str:
 
 def _open_postgresql(url: URL, lock_timeout_s: float) -> Engine:
     """The TimeZone setting stays the database's own, see `tables.UtcDateTime`."""
+    if url.drivername == "postgresql":
+        url = url.set(drivername="postgresql+psycopg")  # the one we ship with; SQLAlchemy's default was another once
     lock_ms = int(lock_timeout_s * 1000)
     return create_engine(
         url,

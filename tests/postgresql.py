@@ -58,7 +58,7 @@ class PostgreSQL:
 
     def url(self, name: str, role: str = OWNER) -> str:
         """The SQLAlchemy URL of a database."""
-        return f"postgresql+psycopg://{role}@127.0.0.1:{self.port}/{name}"
+        return f"postgresql://{role}@127.0.0.1:{self.port}/{name}"
 
     def connect(self, name: str, role: str = OWNER) -> psycopg.Connection:
         """A connection as the school's own program has it; each statement is a transaction."""

@@ -24,7 +24,7 @@ def differences(url: str) -> list[Any]:
         options = {"compare_type": True, "include_object": is_in_tables}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), Base.metadata))
 
-    engine = create_engine(url)
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
     try:
         with engine.connect() as connection:
             return compare(connection)

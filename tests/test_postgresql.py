@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import LiteralString
 
 import numpy as np
@@ -30,6 +32,7 @@ from tests.postgresql import ROLE, SCHOOLS_TABLES, PostgreSQL, running
 from tests.schema import differences, start_at_once
 from tests.wait import until
 
+DOCS = Path(__file__).resolve().parent.parent / "docs" / "database.md"
 MakeDatabase = Callable[..., str]
 STUDENTS: LiteralString = (
     "SELECT id, name, roll_no, contact_no, class, face_encoding, created_at FROM students ORDER BY id"
@@ -230,6 +233,19 @@ def test_a_role_without_rights_is_told_what_to_grant(make: MakeDatabase, postgre
     Database(postgresql.url(name, ROLE)).close()
 
 
+def test_the_rights_in_the_docs_suffice(make: MakeDatabase, postgresql: PostgreSQL) -> None:
+    name = make()
+    (grants,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    with postgresql.connect(name) as owner:
+        owner.execute(grants.encode())
+    database = Database(postgresql.url(name, ROLE))
+    assert PeopleStore(database).add_sync("Ann", None, [photo()]).id == 21
+    database.close()
+    with postgresql.connect(name) as owner:
+        owner.execute("REVOKE school FROM surveillx; REVOKE CREATE ON SCHEMA public FROM surveillx")
+    Database(postgresql.url(name, ROLE)).close()
+
+
 def test_faces_from_before_the_key_are_sealed(
     make: MakeDatabase, open_: Callable[..., Database], postgresql: PostgreSQL
 ) -> None:
@@ -273,7 +289,7 @@ async def test_locked_by_another_program(
     monkeypatch.setattr(server.database, "BUSY_TIMEOUT_S", 0.1)
     name = make()
     database = open_(name)
-    with psycopg.connect(postgresql.url(name).replace("+psycopg", "")) as other:
+    with psycopg.connect(postgresql.url(name)) as other:
         other.execute("LOCK TABLE students")
         with pytest.raises(Unavailable, match="in use by another program"):
             await database.run(_add_person)

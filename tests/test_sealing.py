@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 import sqlite3
 from contextlib import closing
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 import server.sealing
@@ -109,6 +111,22 @@ def test_no_start_without_the_key(tmp_path: Path, key: str, words: str) -> None:
         Database(url, Vault(key))
     assert words in caught.value.detail
     Database(url, Vault(KEY)).close()
+
+
+def test_what_the_docs_say_for_a_lost_key(tmp_path: Path) -> None:
+    file = tmp_path / "surveillx.db"
+    database = Database(f"sqlite:///{file}")
+    database.run_sync(fill)
+    database.close()
+    Database(f"sqlite:///{file}", Vault(KEY)).close()
+    docs = Path(__file__).resolve().parent.parent / "docs" / "database.md"
+    statements = "".join(re.findall(r"^ +((?:DELETE|UPDATE) .*\n)", docs.read_text(encoding="utf-8"), re.MULTILINE))
+    assert statements.count(";") == 4
+    with closing(sqlite3.connect(file)) as admin:
+        admin.executescript("PRAGMA foreign_keys = ON;" + statements)
+    database = Database(f"sqlite:///{file}", Vault(secrets.token_urlsafe(32)))
+    assert database.run_sync(lambda session: session.scalar(select(func.count(AttendanceRow.id)))) == PEOPLE
+    database.close()
 
 
 def test_one_damaged_face_does_not_keep_the_server_from_starting(tmp_path: Path) -> None:
