@@ -1,8 +1,10 @@
-"""What measures: `surveillx bench latency`, `viewers` and `join`. The server imports nothing from here."""
+"""What measures: `surveillx bench latency`, `viewers`, `join`, `recognition`. The server imports nothing from here."""
 
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -26,6 +28,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     join.set_defaults(run=_join)
     for bench in (latency, viewers, join):
         bench.add_argument("--clip", metavar="FILE", help="the camera's video; default: the sample camera's")
+    _add_recognition(benches)
+
+
+def _add_recognition(benches: Any) -> None:
+    text = "who is found and named in clips, how soon, and what it costs; without a clip: the sample's"
+    recognition = benches.add_parser("recognition", help=text, description=text)
+    recognition.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="any clip that FFmpeg plays")
+    recognition.add_argument("--people", type=Path, metavar="FOLDER", help="photos: Name/*.jpg or Name.jpg")
+    recognition.add_argument(
+        "--truth",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="who is where, one file a clip or the folder of CLIP.json; docs/recognition.md shows the form",
+    )
+    recognition.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    recognition.add_argument(
+        "--fast", action="store_true", help="not in real time: waits for each result, says nothing about speed"
+    )
+    recognition.set_defaults(run=_recognition)
 
 
 def _latency(options: argparse.Namespace, _settings: Any) -> int:
@@ -44,6 +67,17 @@ def _join(options: argparse.Namespace, _settings: Any) -> int:
     from .join import run  # noqa: PLC0415
 
     return run(options.count, options.clip or _sample_clip())
+
+
+def _recognition(options: argparse.Namespace, settings: Any) -> int:
+    from .processes import BenchError  # noqa: PLC0415
+    from .recognition import run, wish  # noqa: PLC0415
+
+    try:
+        return run(wish(options.videos, options.people, options.truth, is_fast=options.fast), settings, options.json)
+    except BenchError as error:
+        print(f"surveillx bench: {error}", file=sys.stderr)
+        return 1
 
 
 def _sample_clip() -> str:

@@ -15,19 +15,22 @@ from statistics import median
 BUSY_LOAD = 0.25
 
 
-def heading(title: str, **more: str) -> str:
+def circumstances(*packages: str, **more: str) -> dict[str, str]:
+    """When, where and with which versions something is measured; `packages` and `more` are added to the versions."""
+    versions = {name: version(name) for name in ("surveillx-fastrtc", "aiortc", "av", *packages)} | more
+    return {
+        "at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "machine": f"{os.cpu_count()} x {_processor()}, {platform.system()} {platform.release()}",
+        "versions": f"Python {platform.python_version()}, "
+        + ", ".join(f"{name} {number}" for name, number in versions.items()),
+        "load": _load(),
+    }
+
+
+def heading(title: str, *packages: str, **more: str) -> str:
     """Title, time, machine and versions, in lines."""
-    versions = {name: version(name) for name in ("surveillx-fastrtc", "aiortc", "av")} | more
-    return "\n".join(
-        (
-            title,
-            f"  at        {datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
-            f"  machine   {os.cpu_count()} x {_processor()}, {platform.system()} {platform.release()}",
-            f"  versions  Python {platform.python_version()}, "
-            + ", ".join(f"{name} {number}" for name, number in versions.items()),
-            f"  load      {_load()}",
-        )
-    )
+    lines = (f"  {name:<9} {value}" for name, value in circumstances(*packages, **more).items())
+    return "\n".join((title, *lines))
 
 
 def _load() -> str:

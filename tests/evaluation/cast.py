@@ -6,7 +6,7 @@ Names are invented. Four people are enrolled; the others are strangers.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
@@ -18,6 +18,7 @@ from ..faces import Picture, astronaut, six_people
 
 Floats = NDArray[np.float32]
 Colour = tuple[int, int, int]
+Box = tuple[float, float, float, float]
 
 # A sprite shows this much round the face's box, in widths and heights of the box.
 LEFT, ABOVE, RIGHT, BELOW = 1.1, 0.75, 1.1, 1.25
@@ -31,7 +32,7 @@ class Source:
     """A face in a photograph; `box` is the detector's own, x, y, width, height."""
 
     photograph: Callable[[], Picture]
-    box: tuple[float, float, float, float]
+    box: Box
     jumper: Colour
 
 
@@ -62,27 +63,27 @@ class Look:
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """One size of a figure. `pixels` is (h, w, 4): RGB multiplied by coverage, and coverage from 0 to 1.
+    """One size of a figure. `pixels` is (h, w, 4): RGB multiplied by coverage, and coverage from 0 to 255.
 
     `face_px` is the width of the face's box, `box` that box in pixels of the sprite.
     """
 
-    pixels: Floats
+    pixels: Picture
     face_px: float
-    box: tuple[float, float, float, float]
+    box: Box
 
 
 @cache
 def sprites(name: str, look: Look) -> tuple[Sprite, ...]:
     """The figure in several sizes, the largest first."""
-    sprite = _changed(_cut_out(CAST[name]), look)
+    sprite = _cut_out(CAST[name], look)
     levels = [sprite]
     for _ in range(LEVELS - 1):
         levels.append(_halved(levels[-1]))
     return tuple(levels)
 
 
-def _cut_out(source: Source) -> Sprite:
+def _cut_out(source: Source, look: Look) -> Sprite:
     x, y, width, height = source.box
     scale = LARGEST_PX / width
     size = (round((LEFT + 1 + RIGHT) * LARGEST_PX), round((ABOVE + 1 + BELOW) * height * scale))
@@ -92,17 +93,17 @@ def _cut_out(source: Source) -> Sprite:
     box = (LEFT * LARGEST_PX, ABOVE * height * scale, float(LARGEST_PX), height * scale)
     head, body = _head(size, box)[:, :, None], _body(size, box)[:, :, None]
     colour = piece.astype(np.float32) * head + np.array(source.jumper, np.float32) * (1 - head)
-    cover = np.maximum(head, body)
-    return Sprite(np.dstack([colour * cover, cover]), LARGEST_PX, box)
+    pixels = _changed(colour, np.maximum(head, body), box, look)
+    return Sprite(np.asarray(np.clip(pixels, 0, 255), np.uint8), LARGEST_PX, box)
 
 
-def _head(size: tuple[int, int], box: tuple[float, float, float, float]) -> Floats:
+def _head(size: tuple[int, int], box: Box) -> Floats:
     """Coverage of head and neck: an oval, soft at its edge."""
     x, y, width, height = box
     return _oval(size, (x + width / 2, y + 0.45 * height), (0.78 * width, 0.82 * height), 0.07 * width)
 
 
-def _body(size: tuple[int, int], box: tuple[float, float, float, float]) -> Floats:
+def _body(size: tuple[int, int], box: Box) -> Floats:
     x, y, width, height = box
     return _oval(size, (x + width / 2, y + 2.1 * height), (1.45 * width, 0.95 * height), 0.03 * width)
 
@@ -114,25 +115,23 @@ def _oval(size: tuple[int, int], centre: tuple[float, float], axes: tuple[float,
     return np.asarray(cv2.GaussianBlur(area, (0, 0), soft_px), np.float32)
 
 
-def _changed(sprite: Sprite, look: Look) -> Sprite:
-    colour, cover = sprite.pixels[:, :, :3], sprite.pixels[:, :, 3:]
-    for area, paint in _covers(sprite, look.cover):
+def _changed(colour: Floats, cover: Floats, box: Box, look: Look) -> Floats:
+    """The largest sprite's pixels: covered, lit and blurred as `look` says."""
+    for area, paint in _covers(colour.shape[1::-1], box, look.cover):
         colour = colour * (1 - area[:, :, None]) + np.array(paint, np.float32) * area[:, :, None]
-    plain = np.clip(colour / np.maximum(cover, 1e-3), 0, 255) / 255
-    lit = np.clip(plain**look.gamma * look.gain * np.array(look.tint, np.float32), 0, 1) * 255
-    pixels = np.dstack([lit.astype(np.float32) * cover, cover])
+    plain = np.clip(colour, 0, 255) / 255
+    lit = np.clip(plain**look.gamma * look.gain * np.array(look.tint, np.float32), 0, 1)
+    pixels = 255 * np.dstack([lit * cover, cover])
     if look.motion:
-        length = max(1, round(look.motion * LARGEST_PX))
-        pixels = cv2.blur(pixels, (length, 1))
+        pixels = cv2.blur(pixels, (max(1, round(look.motion * LARGEST_PX)), 1))
     if look.defocus:
         pixels = cv2.GaussianBlur(pixels, (0, 0), look.defocus * LARGEST_PX)
-    return replace(sprite, pixels=np.asarray(pixels, np.float32))
+    return np.asarray(pixels, np.float32)
 
 
-def _covers(sprite: Sprite, kind: str) -> list[tuple[Floats, Colour]]:
+def _covers(size: tuple[int, int], box: Box, kind: str) -> list[tuple[Floats, Colour]]:
     """Areas, 0 to 1, and the colour that covers them."""
-    x, y, width, height = sprite.box
-    size = (sprite.pixels.shape[1], sprite.pixels.shape[0])
+    x, y, width, height = box
     if kind == "mask":
         middle = (x + width / 2, y + 0.8 * height)
         return [(_oval(size, middle, (0.5 * width, 0.3 * height), 0.015 * width), (196, 212, 220))]
@@ -154,4 +153,4 @@ def _halved(sprite: Sprite) -> Sprite:
     pixels = cv2.resize(sprite.pixels, half, interpolation=cv2.INTER_AREA)
     across, down = half[0] / width, half[1] / height
     x, y, w, h = sprite.box
-    return Sprite(np.asarray(pixels, np.float32), sprite.face_px * across, (x * across, y * down, w * across, h * down))
+    return Sprite(np.asarray(pixels, np.uint8), sprite.face_px * across, (x * across, y * down, w * across, h * down))

@@ -93,7 +93,7 @@ def write(scene: Scene, folder: Path) -> Path:
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for index, (picture, seen) in enumerate(pictures(scene)):
-            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, FPS)
             container.mux(stream.encode(frame))
             truth.append([{"person": each.person, "id": each.id, "box": _rounded(each.box)} for each in seen])
@@ -104,10 +104,10 @@ def write(scene: Scene, folder: Path) -> Path:
 
 
 def pictures(scene: Scene) -> Iterator[tuple[Picture, list[Seen]]]:
-    """The scene's pictures, RGB, each with what is to be seen in it. Later actors stand in front."""
+    """The scene's pictures, planes of yuv420p below each other, each with its truth. Later actors stand in front."""
     generator = np.random.default_rng(sum(scene.name.encode()))
     empty = backdrop(scene.background, generator)
-    grain = [generator.normal(0, scene.noise, empty.shape).round().astype(np.int16) for _ in range(NOISE_PICTURES)]
+    grain = [_grain(scene.noise, generator) for _ in range(NOISE_PICTURES)]
     for index in range(round(scene.seconds * FPS)):
         picture = empty.copy()
         seen: list[Seen] = []
@@ -116,8 +116,9 @@ def pictures(scene: Scene) -> Iterator[tuple[Picture, list[Seen]]]:
             if pose is not None:
                 box = place(picture, sprites(actor.name, actor.look), pose)
                 seen.append(Seen(actor.name if actor.name in ENROLLED else None, number + 1, box))
-        noisy = np.clip(picture + grain[index % NOISE_PICTURES], 0, 255).astype(np.uint8)
-        yield noisy, [each for each in seen if _is_visible(each, seen)]
+        planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
+        noisy = cv2.add(planes, grain[index % NOISE_PICTURES], dtype=cv2.CV_8U)
+        yield np.asarray(noisy, np.uint8), [each for each in seen if _is_visible(each, seen)]
 
 
 def place(picture: Picture, levels: Sequence[Sprite], pose: Pose) -> Box:
@@ -133,8 +134,14 @@ def place(picture: Picture, levels: Sequence[Sprite], pose: Pose) -> Box:
         shift = np.array([[1, 0, -left], [0, 1, -top], [0, 0, 1]])
         layer = cv2.warpPerspective(sprite.pixels, shift @ matrix, (right - left, bottom - top))
         part = picture[top:bottom, left:right]
-        part[:] = np.clip(part * (1 - layer[:, :, 3:]) + layer[:, :, :3] * pose.light, 0, 255)
+        behind = cv2.multiply(part, cv2.merge([255 - layer[:, :, 3]] * 3), scale=1 / 255)
+        part[:] = cv2.add(behind, cv2.convertScaleAbs(layer[:, :, :3], alpha=pose.light))
     return box
+
+
+def _grain(deviation: float, generator: np.random.Generator) -> NDArray[np.int16]:
+    """Sensor noise for the three planes of a picture."""
+    return (deviation * generator.standard_normal((HEIGHT * 3 // 2, WIDTH), np.float32)).round().astype(np.int16)
 
 
 def backdrop(kind: str, generator: np.random.Generator) -> Picture:

@@ -91,8 +91,8 @@ def _covered() -> tuple[Actor, ...]:
 
 
 SCENES = (
-    Scene("walking", 2.6, (walk("Ada", (140, 320), (1120, 300), 92, seconds=2.6),), "busy", quick=True),
-    Scene("approaching", 4.0, (approaching("Ben", seconds=4.0),), "wall", quick=True),
+    Scene("walking", 2.0, (walk("Ada", (240, 320), (1020, 300), 92, seconds=2.0),), "busy", quick=True),
+    Scene("approaching", 3.2, (approaching("Ben", seconds=3.2),), "wall", quick=True),
     Scene("turning", 3.2, (turning("Cleo", 420, 330, 100), turning("stranger 3", 860, 330, 100)), "wall", quick=True),
     Scene("light", 2.4, (lit("Dan", 380, 330, 90, DIM), lit("Ada", 860, 330, 90, WARM)), "dark", quick=True),
     Scene(
@@ -103,9 +103,8 @@ SCENES = (
             walk("stranger 2", (980, 350), (300, 350), 96, seconds=3.0),
         ),
         "busy",
-        quick=True,
     ),
-    Scene("coming-and-going", 4.2, _comes_and_goes(), "wall", quick=True),
+    Scene("coming-and-going", 4.2, _comes_and_goes(), "wall"),
     Scene(
         "strangers",
         2.4,
