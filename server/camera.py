@@ -82,7 +82,7 @@ class Camera:
         self._events = events
         self._recognition = recognition
         self._executor = ThreadPoolExecutor(1, f"surveillx-camera-{camera_id}")
-        self._overlays = Overlays()
+        self._overlays = Overlays(pixelate_unknown=settings.pixelate_unknown)
         self._annotated = AnnotatedTrack(self._next_frame, self._overlays, self._executor)
         encodes = metrics.encodes_active.labels(camera_id)
         self._encoder = SharedEncoder(settings.video_bitrate_bps, lambda active: encodes.set(float(active)))

@@ -13,14 +13,17 @@ from av.video.frame import VideoFrame
 from server.annotate import KEEP_S, AnnotatedTrack, Overlay, Overlays, draw
 from server.events import Detections, Face
 from server.labels import choose_font, render_label
+from server.recognition.detectors import CnnDetector
+from server.recognition.pictures import LIKELY, Pixels
 
+from .faces import astronaut
 from .peers import picture
 
 ADA = Overlay((100, 100, 80, 90), "Ada Sample", known=True)
 STRANGER = Overlay((300, 200, 60, 60), "Unknown", known=False)
 
 
-def pixels(frame: VideoFrame) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def pixels(frame: VideoFrame) -> Pixels:
     return np.asarray(frame.to_ndarray(), np.uint8).copy()
 
 
@@ -154,3 +157,121 @@ async def test_the_annotated_track_is_a_video_stream_track() -> None:
         overlays.update(detections())
         await frames.put(plain)
         assert (pixels(await track.recv()) != original).any()
+
+
+def result(*faces: Face, pts: int = 9000, size: tuple[int, int] = (512, 512)) -> Detections:
+    return Detections("1", pts, *size, faces)
+
+
+def hidden(velocity: tuple[float, float] = (0.0, 0.0), unseen_s: float = 0.0) -> Face:
+    """The astronaut's face, as recognition tells of somebody without consent."""
+    return Face(1, None, "Unknown", 0.9, (180, 62, 85, 110), velocity, 0.3, unseen_s, is_hidden=True)
+
+
+def portrait(size: tuple[int, int] = (512, 512)) -> VideoFrame:
+    frame = VideoFrame.from_ndarray(np.ascontiguousarray(astronaut()[: size[1], : size[0]]), format="rgb24")
+    return frame.reformat(format="yuv420p")
+
+
+def bgr(frame: VideoFrame) -> Pixels:
+    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
+def overlays_of(detected: Detections, *, pixelate_unknown: bool = False) -> Overlays:
+    overlays = Overlays(pixelate_unknown=pixelate_unknown)
+    overlays.update(detected)
+    return overlays
+
+
+def test_each_face_goes_half_a_second_after_it_was_last_seen() -> None:
+    """A result may be new and still tell of a face that was not found in its frame."""
+    seen = Face(1, None, "Unknown", 0.9, (10, 10, 40, 40))
+    missed = Face(2, None, "Unknown", 0.9, (300, 10, 40, 40), unseen_s=0.3)
+    overlays = overlays_of(result(seen, missed))
+    assert len(overlays.at(9000 + round(0.19 * 90_000), 512, 512)) == 2
+    (left,) = overlays.at(9000 + round(0.21 * 90_000), 512, 512)
+    assert left.box[0] == 10
+    assert overlays.at(9001 + round(0.5 * 90_000), 512, 512) == []
+
+
+def test_a_hidden_face_cannot_be_found_any_more_and_has_no_name_or_box() -> None:
+    frame = portrait()
+    before = bgr(frame)
+    detector = CnnDetector()
+    assert any(face.confidence > LIKELY for face in detector.detect(before))
+    (overlay,) = overlays_of(result(hidden())).at(9000, 512, 512)
+    assert (overlay.name, overlay.known) == ("", False)
+    after = bgr(draw(frame, [overlay]))
+    assert [face for face in detector.detect(after) if face.confidence > LIKELY] == []
+    changes = np.abs(after.astype(int) - before.astype(int)).max(axis=2) > 8
+    assert changes[70:160, 185:260].mean() > 0.5
+    assert changes[30:55, 190:250].mean() > 0.3, "the hair as well"
+    assert not changes[260:].any(), "the rest stays"
+    assert not changes[:, 350:].any()
+
+
+def test_a_hidden_face_is_few_flat_blocks() -> None:
+    (overlay,) = overlays_of(result(hidden())).at(9000, 512, 512)
+    assert overlay.pixelated is not None
+    x, y, w, h = (round(value) for value in overlay.pixelated)
+    luma = pixels(draw(portrait(), [overlay]))[:512]
+    head = luma[y + 2 : y + h - 2, x + 2 : x + w - 2]
+    assert len(np.unique(head)) <= 64, "at most 6 x 8 blocks, each of one value"
+    steps = (np.diff(head.astype(int), axis=1) != 0).any(axis=0).sum()
+    assert steps <= 6
+
+
+@pytest.mark.parametrize("velocity", [(300.0, 0.0), (-200.0, 150.0)])
+def test_pixels_move_with_a_hidden_face_and_grow_while_it_is_unseen(velocity: tuple[float, float]) -> None:
+    now = overlays_of(result(hidden(velocity))).at(9000, 512, 512)[0].pixelated
+    later = overlays_of(result(hidden(velocity))).at(9000 + 27_000, 512, 512)[0].pixelated
+    unseen = overlays_of(result(hidden(velocity, unseen_s=0.15))).at(9000, 512, 512)[0].pixelated
+    assert now is not None
+    assert later is not None
+    assert unseen is not None
+    assert now[2] < unseen[2] < later[2]
+    middle = [later[axis] + later[axis + 2] / 2 - now[axis] - now[axis + 2] / 2 for axis in (0, 1)]
+    assert middle == pytest.approx([velocity[0] * 0.3, velocity[1] * 0.3])
+
+
+def test_a_hidden_face_is_never_drawn_as_somebody() -> None:
+    face = Face(1, 7, "Ada Sample", 0.9, (180, 62, 85, 110), is_hidden=True)
+    (overlay,) = overlays_of(result(face)).at(9000, 512, 512)
+    assert (overlay.name, overlay.known) == ("", False)
+
+
+def test_faces_without_a_name_are_pixelated_where_that_is_set() -> None:
+    named, nobody = Face(1, 7, "Ada", 0.9, (10, 300, 60, 60)), Face(2, None, "Unknown", 0.9, (180, 62, 85, 110))
+    assert all(each.pixelated is None for each in overlays_of(result(named, nobody)).at(9000, 512, 512))
+    ada, unknown = overlays_of(result(named, nobody), pixelate_unknown=True).at(9000, 512, 512)
+    assert ada.pixelated is None
+    assert unknown.pixelated is not None
+    drawn = bgr(draw(portrait(), [unknown]))
+    assert [face for face in CnnDetector().detect(drawn) if face.confidence > LIKELY] == []
+
+
+@pytest.mark.parametrize("size", [(511, 509), (65, 33), (512, 512)])
+@pytest.mark.parametrize("box", [(-60, -60, 100, 100), (480, 480, 400, 400), (-50, -50, 2000, 2000), (700, 9, 5, 5)])
+def test_pixelating_over_the_edge(size: tuple[int, int], box: tuple[float, float, float, float]) -> None:
+    frame = draw(portrait(size), [Overlay(box, "", known=False, pixelated=box)])
+    assert (frame.width, frame.height) == size
+
+
+def test_a_face_that_fills_an_odd_picture_is_hidden_to_its_last_pixel() -> None:
+    frame = portrait((301, 233))
+    box = (-20.0, -20.0, 400.0, 400.0)
+    luma = pixels_of(draw(frame, [Overlay(box, "", known=False, pixelated=box)]))
+    assert len(np.unique(luma)) <= 64
+
+
+def pixels_of(frame: VideoFrame) -> Pixels:
+    """Luma of a frame of any size."""
+    plane = frame.planes[0]
+    lines = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return lines[:, : plane.width]
+
+
+def test_a_grey_frame_is_pixelated_too() -> None:
+    frame = portrait().reformat(format="gray")
+    drawn = draw(frame, [Overlay((180, 62, 85, 110), "", known=False, pixelated=(150, 20, 150, 190))])
+    assert len(np.unique(pixels_of(drawn)[30:200, 160:290])) <= 64
