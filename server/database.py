@@ -39,6 +39,9 @@ from .vault import Vault
 T = TypeVar("T")
 
 BUSY_TIMEOUT_S = 2.0  # how long one job waits for another program's lock; callers retry beyond it
+AWAY_TIMEOUT_S = (
+    0.1  # the same while it is known to be locked: reading goes on beside that, and must not wait each time
+)
 PROBE_INTERVAL_S = 1.0  # between two questions whether the database is back
 CLOSE_TIMEOUT_S = 5.0
 MAX_WAITING_JOBS = 1000
@@ -70,7 +73,10 @@ class Database:
         self._engine = open_engine(url, BUSY_TIMEOUT_S)
         # SQLite: a transaction that will write takes the lock at its start. Begun as a reader it could be refused in
         # the middle, at once and whatever the busy timeout (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/isolation.html).
-        self._writing = sessionmaker(self._engine.execution_options(sqlite_begin="IMMEDIATE"), expire_on_commit=False)
+        writing = self._engine.execution_options(sqlite_begin="IMMEDIATE")
+        self._writing = sessionmaker(writing, expire_on_commit=False)
+        brief = writing.execution_options(sqlite_busy_timeout_s=AWAY_TIMEOUT_S)
+        self._writing_while_away = sessionmaker(brief, expire_on_commit=False)
         self._reading = sessionmaker(self._engine, expire_on_commit=False)
         self._state: DatabaseState = "ok"
         self._tell: Callable[[DatabaseState], None] = lambda _state: None
@@ -161,7 +167,7 @@ class Database:
             sealed += some
         if sealed:
             self._submit(self._rewrite).result()
-            logger.info("%d rows with faces that were stored before there was a key are encrypted now.", sealed)
+            logger.info("Faces that were stored before there was a key are encrypted now (rows: %d).", sealed)
 
     def _submit(self, function: Callable[[], T]) -> Future[T]:
         future: Future[T] = Future()
@@ -187,7 +193,7 @@ class Database:
         self._engine.dispose()
 
     def _write(self, function: Callable[[Session], T]) -> T:
-        result = self._transact(self._writing, function)
+        result = self._transact(self._writing if self._state == "ok" else self._writing_while_away, function)
         self._change_state("ok")  # a read proves too little: it goes on beside a lock, and on a full disk
         return result
 

@@ -103,6 +103,8 @@ def tighten(path: Path, mode: int) -> None:
     Raises:
         OSError: it is not ours.
     """
+    if os.name == "nt":  # rights are another matter there
+        return
     try:
         now = stat.S_IMODE(path.stat().st_mode)
     except FileNotFoundError:
@@ -143,7 +145,7 @@ def _open_sqlite(url: URL, lock_timeout_s: float) -> Engine:
     engine = create_engine(url)
 
     def set_up(connection: Any, _record: object) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves, see _begin_sqlite
+        connection.isolation_level = None  # we begin transactions ourselves, see below
         for pragma in (
             f"busy_timeout = {int(lock_timeout_s * 1000)}",
             "journal_mode = WAL",
@@ -153,13 +155,15 @@ def _open_sqlite(url: URL, lock_timeout_s: float) -> Engine:
         ):
             connection.execute(f"PRAGMA {pragma}")
 
+    def begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        timeout_s = options.get("sqlite_busy_timeout_s", lock_timeout_s)
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(timeout_s * 1000)}")
+        connection.exec_driver_sql(f"BEGIN {options.get('sqlite_begin', '')}")
+
     event.listen(engine, "connect", set_up)
-    event.listen(engine, "begin", _begin_sqlite)
+    event.listen(engine, "begin", begin)
     return engine
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get('sqlite_begin', '')}")
 
 
 def _prepare_file(file: Path) -> None:

@@ -78,7 +78,7 @@ async def test_what_was_plain_is_sealed_and_gone_from_the_disk(
     assert found_on_disk(file) > 400
 
     database = open_database(Settings(data=tmp_path, encryption_key=KEY))
-    assert f"{4 * PEOPLE} rows with faces that were stored before there was a key are encrypted now." in caplog.messages
+    assert f"Faces that were stored before there was a key are encrypted now (rows: {4 * PEOPLE})." in caplog.messages
     assert found_on_disk(file) == 0, "while it is open, log and all"
     sealed = await PeopleStore(database).known()
     assert [face.name for face in sealed.faces] == [face.name for face in known.faces]
