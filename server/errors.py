@@ -8,16 +8,25 @@ from collections.abc import Mapping
 class SurveillxError(Exception):
     """Something a user can understand went wrong; `detail` says what, and what to do next.
 
-    Subclasses set `status` (HTTP) and `title`. `reason` is a stable word for programs, `headers` go with the response.
+    Subclasses set `status` (HTTP) and `title`. `reason` is a stable word for programs, `members` are further facts for
+    them (RFC 9457, extension members; JSON values), `headers` go with the response.
     """
 
     status = 500
     title = "Internal error"
 
-    def __init__(self, detail: str, *, reason: str | None = None, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        reason: str | None = None,
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.reason = reason
+        self.members = dict(members or {})
         self.headers = dict(headers or {})
 
 

@@ -48,10 +48,22 @@ def install(app: FastAPI, body_limits: Mapping[str, int] = BODY_LIMITS) -> None:
 
 
 def problem(
-    status: int, detail: str, *, title: str = "", reason: str | None = None, headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    *,
+    title: str = "",
+    reason: str | None = None,
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> JSONResponse:
-    """A problem response; `reason` is a stable word for programs."""
-    content = {"type": "about:blank", "title": title or HTTPStatus(status).phrase, "status": status, "detail": detail}
+    """A problem response; `reason` is a stable word for programs, `members` are further facts for them."""
+    content: dict[str, object] = {
+        **(members or {}),
+        "type": "about:blank",
+        "title": title or HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+    }
     if reason is not None:
         content["reason"] = reason
     return JSONResponse(content, status, {"Cache-Control": "no-store", **(headers or {})}, MEDIA_TYPE)
@@ -59,7 +71,14 @@ def problem(
 
 def problem_of(error: SurveillxError) -> JSONResponse:
     """The response for one of our errors."""
-    return problem(error.status, error.detail, title=error.title, reason=error.reason, headers=error.headers)
+    return problem(
+        error.status,
+        error.detail,
+        title=error.title,
+        reason=error.reason,
+        members=error.members,
+        headers=error.headers,
+    )
 
 
 class LimitBody:

@@ -1,50 +1,57 @@
 """The people who are enrolled, in the database.
 
-Privacy: of an enrolment photo only the embedding and a small picture of the face are kept, never the photo itself; and
-deleting a person removes these and the attendance, from the disk too.
+Privacy: of an enrolment photo only the embedding and a small picture of the face are kept, sealed, never the photo
+itself. Adding and changing are in `enrolment`, deleting in `deletion`, the comparison of faces in `lookalikes`.
 """
 
 from __future__ import annotations
 
 import logging
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
-import numpy as np
-from sqlalchemy import Row, delete, func, select, text
-from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy import Row, func, select, text
 from sqlalchemy.orm import Session
 
+from ..config import Settings
 from ..database import Database
-from ..errors import Conflict, NotFound, Unprocessable
-from ..tables import AttendanceRow, FacePhoto, NoConsent, NotThem, Person
+from ..tables import FacePhoto, NoConsent, NotThem, Person
 from ..vault import Vault
-from .gallery import Embedding, Known, KnownFace, as_embedding
+from .deletion import Deletion, Receipt
+from .enrolment import Addition, NewPhotos, PersonChanges, change, delete_photo, no_person, no_photo
+from .gallery import Known, KnownFace
+from .identity import identity
+from .lookalikes import require_new_face, require_one_person
 from .photos import ExaminedPhoto
+from .stored import to_embedding
 
-MAX_NAME_CHARACTERS = 100
-MAX_ROLL_NO_CHARACTERS = 50
-
-# Little-endian whatever the machine, so that a data folder can move.
-_STORED = np.dtype("<f8")
-
-# Lone surrogates cannot be stored; control characters and direction overrides could pass one name off as another.
-_FORBIDDEN_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-_DIRECTION_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+__all__ = ["PeopleStore", "PersonChanges", "PersonRecord", "PhotoRecord", "Receipt", "identity"]
 
 logger = logging.getLogger("surveillx.people")
 
 
 @dataclass(frozen=True, slots=True)
 class PersonRecord:
-    """Someone enrolled; `photos` is how many, `created_at` (UTC) when the first was added."""
+    """Someone enrolled; `photos` is how many, `created_at` (UTC) when the first was added.
+
+    Without `consent` a person is recognised only to be pixelated, and never marked.
+    """
 
     id: int
     name: str
     roll_no: str | None
     photos: int
+    created_at: datetime
+    class_name: str | None = None
+    consent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoRecord:
+    """One stored photo; `created_at` is UTC."""
+
+    id: int
     created_at: datetime
 
 
@@ -52,39 +59,122 @@ Records = list[PersonRecord]
 
 
 class PeopleStore:
-    """Adds, lists and deletes people. Use it from the event loop; the `_sync` twins are for the command line."""
+    """Adds, changes, lists and deletes people. Use it from the event loop."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, settings: Settings | None = None) -> None:
+        """`settings` say what becomes of a deleted person's attendance, and how near a face is one and the same."""
         self._database = database
+        self._settings = settings or Settings()
 
-    async def add(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto]) -> PersonRecord:
-        """Enrol a person.
+    async def add(
+        self,
+        name: str,
+        roll_no: str | None,
+        photos: Sequence[ExaminedPhoto],
+        *,
+        class_name: str | None = None,
+        consent: bool = True,
+    ) -> PersonRecord:
+        """Enrol a person. Whom the photos resemble is not asked here, but by `compare`.
 
         Raises:
-            Unprocessable: the name or roll number is empty, too long or has control characters; there is no photo.
-            Conflict: the roll number is taken, or the name is and no roll number tells the two apart.
+            Unprocessable: the name, roll number or class is too long or has control characters; there is no photo.
+            Conflict: the roll number is taken, or the name is and neither a number nor a class tells the two apart.
         """
-        return await self._database.run(_Addition(name, roll_no, photos, self._database.vault))
+        addition = Addition(name, roll_no, class_name, photos, consent=consent, vault=self._database.vault)
+        return await self._database.run(lambda session: _record(session, addition(session)))
 
-    def add_sync(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto]) -> PersonRecord:
-        """`add`, blocking."""
-        return self._database.run_sync(_Addition(name, roll_no, photos, self._database.vault))
+    async def compare(self, photos: Sequence[ExaminedPhoto], person_id: int | None = None) -> None:
+        """Compare the photos with each other, with those of `person_id`, and with everyone else.
+
+        Raises:
+            Unprocessable: they do not show one person; reason `different_people`.
+            Conflict: they resemble someone else; reason `resembles`.
+        """
+        faces = (await self.known()).faces
+        new = [photo.embedding for photo in photos]
+        theirs = [face.embedding for face in faces if face.person_id == person_id]
+        others = [face for face in faces if face.person_id != person_id]
+        require_one_person(new, theirs, self._settings.recognition_distance)
+        require_new_face(new, others, self._settings.recognition_distance)
+
+    async def add_photos(self, person_id: int, photos: Sequence[ExaminedPhoto]) -> int:
+        """Add photos to someone; returns how many were new, the others are stored already.
+
+        Raises:
+            NotFound: nobody of this id is enrolled.
+        """
+        new = NewPhotos(photos, self._database.vault)
+        return await self._database.run(lambda session: new(session, person_id))
+
+    async def change(self, person_id: int, changes: PersonChanges) -> PersonRecord:
+        """Rename, give another number or class, record or withdraw consent; the person as they are then.
+
+        Raises:
+            NotFound: nobody of this id is enrolled.
+            Conflict, Unprocessable: as `add`.
+        """
+
+        def write(session: Session) -> PersonRecord:
+            change(session, person_id, changes)
+            return _record(session, person_id)
+
+        record = await self._database.run(write)
+        if changes.get("consent") is False:
+            await self._database.forget_deleted()
+        return record
+
+    async def get(self, person_id: int) -> PersonRecord:
+        """Someone enrolled.
+
+        Raises:
+            NotFound: nobody of this id is enrolled.
+        """
+        return await self._database.read(lambda session: _record(session, person_id))
 
     async def list(self) -> Records:
         """Everyone enrolled, by name. Students of the school's own table without a photo are not."""
-        return await self._database.read(_list)
+        return await self._database.read(_records)
 
     def list_sync(self) -> Records:
         """`list`, blocking."""
-        return self._database.run_sync(_list)
+        return self._database.run_sync(_records)
 
-    async def delete(self, person_id: int) -> None:
-        """Remove a person with photos, embeddings and attendance, from the tables and from the disk.
+    async def delete(self, person_id: int) -> Receipt:
+        """Remove a person with everything biometric, from the tables and from the disk.
 
         Raises:
-            NotFound: there is no such person.
+            NotFound: nobody of this id is enrolled.
         """
-        await self._database.run(lambda session: _delete(session, person_id))
+        receipt = await self._database.run(Deletion(person_id, self._settings, self._database.vault))
+        await self._database.forget_deleted()
+        return receipt
+
+    async def photos(self, person_id: int) -> Sequence[PhotoRecord]:
+        """The person's photos, oldest first.
+
+        Raises:
+            NotFound: nobody of this id is enrolled.
+        """
+        return await self._database.read(lambda session: _photos(session, person_id))
+
+    async def photo(self, person_id: int, photo_id: int) -> bytes:
+        """The JPEG of the face in one photo.
+
+        Raises:
+            NotFound: there is no such photo of this person.
+        """
+        sealed = await self._database.read(lambda session: _photo(session, person_id, photo_id))
+        return self._database.vault.open(sealed)
+
+    async def delete_photo(self, person_id: int, photo_id: int) -> None:
+        """Remove one photo, from the disk too.
+
+        Raises:
+            NotFound: there is no such photo of this person.
+            Conflict: it is the only one.
+        """
+        await self._database.run(lambda session: delete_photo(session, person_id, photo_id))
         await self._database.forget_deleted()
 
     async def known(self) -> Known:
@@ -104,98 +194,45 @@ class PeopleStore:
         return self._database.vault.open(await self._database.read(lambda session: _thumbnail(session, person_id)))
 
 
-class _Addition:
-    """One person to add: checked when made, written when called with a session."""
-
-    def __init__(self, name: str, roll_no: str | None, photos: Sequence[ExaminedPhoto], vault: Vault) -> None:
-        self._name, self._roll_no = identity(name, roll_no)
-        if not photos:
-            raise Unprocessable("At least one photo is needed.", reason="no_photo")
-        self._faces = [(vault.seal(_to_bytes(photo.embedding)), vault.seal(photo.thumbnail)) for photo in photos]
-
-    def __call__(self, session: Session) -> PersonRecord:
-        try:
-            person = self._row(session)
-        except IntegrityError:  # another program was faster; SQLite's write lock excludes that, PostgreSQL does not
-            raise _taken() from None
-        except DataError:  # PostgreSQL: the school's own columns may be narrower than ours
-            raise Unprocessable("The name or roll number is too long for the school's table.", reason="name") from None
-        now = datetime.now(UTC)
-        session.add_all(
-            FacePhoto(student_id=person.id, embedding=embedding, thumbnail=thumbnail, created_at=now)
-            for embedding, thumbnail in self._faces
-        )
-        return PersonRecord(person.id, person.name, person.roll_no, len(self._faces), now)
-
-    def _row(self, session: Session) -> Person:
-        """The person's new row, or the one the school's own table holds for a student without photos."""
-        if self._roll_no is not None:
-            holder = session.scalars(select(Person).where(Person.roll_no == self._roll_no).limit(1)).first()
-            if holder is not None:
-                return self._enrollable(session, holder)
-        elif session.scalars(select(Person.id).where(Person.name == self._name).limit(1)).first() is not None:
-            raise Conflict(
-                "There is a person of this name already. If this is someone else, give a roll number.",
-                reason="name_taken",
-            )
-        person = Person(name=self._name, roll_no=self._roll_no)
-        session.add(person)
-        session.flush()
-        return person
-
-    def _enrollable(self, session: Session, holder: Person) -> Person:
-        photos = session.scalar(select(func.count(FacePhoto.id)).where(FacePhoto.student_id == holder.id))
-        if photos or holder.name != self._name:
-            raise _taken()
-        return holder
-
-
-def identity(name: str, roll_no: str | None) -> tuple[str, str | None]:
-    """Name and roll number as they are stored; an empty roll number is none.
-
-    Raises:
-        Unprocessable: one of them is empty, too long or has control characters.
-    """
-    number = _clean(roll_no, "roll_no", MAX_ROLL_NO_CHARACTERS) if roll_no and roll_no.strip() else None
-    return _clean(name, "name", MAX_NAME_CHARACTERS), number
-
-
-def _taken() -> Conflict:
-    return Conflict("This roll number belongs to someone already.", reason="roll_no_taken")
-
-
-def _clean(value: str, field: str, max_characters: int) -> str:
-    """Trim and compose (NFC, so that é typed in two ways is one name); any script, and markup is just text."""
-    words = {"name": "name", "roll_no": "roll number"}[field]
-    cleaned = unicodedata.normalize("NFC", value).strip()
-    if not 1 <= len(cleaned) <= max_characters:
-        raise Unprocessable(f"The {words} needs 1 to {max_characters} characters.", reason=field)
-    if any(unicodedata.category(each) in _FORBIDDEN_CATEGORIES or each in _DIRECTION_OVERRIDES for each in cleaned):
-        raise Unprocessable(f"The {words} contains control characters.", reason=field)
-    return cleaned
-
-
-def _to_bytes(embedding: Embedding) -> bytes:
-    return as_embedding(embedding).astype(_STORED).tobytes()
-
-
-def _list(session: Session) -> Records:
-    rows = session.execute(
-        select(Person.id, Person.name, Person.roll_no, func.count(FacePhoto.id), func.min(FacePhoto.created_at))
+def _records(session: Session, person_id: int | None = None) -> Records:
+    columns = (Person.id, Person.name, Person.roll_no, Person.class_name, NoConsent.student_id)
+    query = (
+        select(*columns, func.count(FacePhoto.id), func.min(FacePhoto.created_at))
         .join(FacePhoto, FacePhoto.student_id == Person.id)
-        .group_by(Person.id, Person.name, Person.roll_no)
+        .outerjoin(NoConsent, NoConsent.student_id == Person.id)
+        .group_by(*columns)
         .order_by(Person.name, Person.id)
     )
-    return [PersonRecord(*row) for row in rows]
+    if person_id is not None:
+        query = query.where(Person.id == person_id)
+    return [
+        PersonRecord(row_id, name, roll_no, photos, created_at, class_name, refused is None)
+        for row_id, name, roll_no, class_name, refused, photos, created_at in session.execute(query).tuples()
+    ]
 
 
-def _delete(session: Session, person_id: int) -> None:
-    # In this order and not by cascade: the school's own attendance_logs may have been made without one.
-    session.execute(delete(FacePhoto).where(FacePhoto.student_id == person_id))
-    session.execute(delete(AttendanceRow).where(AttendanceRow.student_id == person_id))
-    deleted = session.scalars(delete(Person).where(Person.id == person_id).returning(Person.id)).all()
-    if not deleted:
-        raise _no_person()
+def _record(session: Session, person_id: int) -> PersonRecord:
+    session.flush()
+    found = _records(session, person_id)
+    if not found:
+        raise no_person()
+    return found[0]
+
+
+def _photos(session: Session, person_id: int) -> Sequence[PhotoRecord]:
+    theirs = select(FacePhoto.id, FacePhoto.created_at).where(FacePhoto.student_id == person_id).order_by(FacePhoto.id)
+    found = [PhotoRecord(row_id, created_at) for row_id, created_at in session.execute(theirs).tuples()]
+    if not found:
+        raise no_person()
+    return found
+
+
+def _photo(session: Session, person_id: int, photo_id: int) -> bytes:
+    wanted = select(FacePhoto.thumbnail).where(FacePhoto.student_id == person_id, FacePhoto.id == photo_id)
+    thumbnail = session.scalars(wanted).first()
+    if thumbnail is None:
+        raise no_photo()
+    return thumbnail
 
 
 def _known(session: Session, vault: Vault) -> Known:
@@ -213,10 +250,9 @@ def _known(session: Session, vault: Vault) -> Known:
 def _readable(rows: Iterable[Row[int, str, bytes]], vault: Vault, hidden: set[int]) -> Iterable[KnownFace]:
     """One damaged row costs one photo, not everybody's recognition."""
     for person_id, name, stored in rows:
-        try:
-            embedding = as_embedding(np.frombuffer(vault.open(stored), _STORED))
-        except ValueError:
-            logger.exception("A stored face of person %d is damaged and not used; enrol the person again.", person_id)
+        embedding = to_embedding(stored, vault)
+        if embedding is None:
+            logger.error("A stored face of person %d is damaged and not used; enrol the person again.", person_id)
             continue
         yield KnownFace(person_id, name, embedding, person_id in hidden)
 
@@ -243,9 +279,5 @@ def _thumbnail(session: Session, person_id: int) -> bytes:
     first = select(FacePhoto.thumbnail).where(FacePhoto.student_id == person_id).order_by(FacePhoto.id).limit(1)
     thumbnail = session.scalars(first).first()
     if thumbnail is None:
-        raise _no_person()
+        raise no_person()
     return thumbnail
-
-
-def _no_person() -> NotFound:
-    return NotFound("There is no such person; the list may have changed.")
