@@ -14,7 +14,7 @@ from . import __version__, rtc_compat
 from .access import Access
 from .api import attendance as attendance_routes
 from .api import audit as audit_routes
-from .api import auth, calibration, events, pages, people, problems, signalling, status
+from .api import auth, calibration, events, imports, pages, people, photos, problems, signalling, status
 from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
@@ -53,7 +53,19 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
     problems.install(app)
-    for module in (signalling, status, people, calibration, attendance_routes, audit_routes, events, auth, pages):
+    for module in (
+        signalling,
+        status,
+        people,
+        photos,
+        imports,
+        calibration,
+        attendance_routes,
+        audit_routes,
+        events,
+        auth,
+        pages,
+    ):
         app.include_router(module.router)
     pages.mount_static(app)
     app.mount("/socket.io", legacy.asgi)
@@ -63,7 +75,7 @@ def create_app(settings: Settings) -> FastAPI:
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     metrics, bus = Metrics(), EventBus()
     database = open_database(settings)
-    people = PeopleStore(database)
+    people = PeopleStore(database, settings)
 
     def show(detections: Detections) -> None:
         camera = cameras.find(detections.camera_id)

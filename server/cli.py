@@ -54,6 +54,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
     _add_enroll(commands)
     _add_calibrate(commands)
+    _add_people(commands)
+    _add_import(commands)
     _add_publish(commands)
     _add_bench(commands)
     return parser
@@ -78,6 +80,8 @@ def _add_enroll(commands: Any) -> None:
         "photos", nargs="+", type=Path, metavar="PHOTO", help="one face each, sharp, at least 80 pixels"
     )
     parser.add_argument("--roll-no", help="the school's number for this person")
+    parser.add_argument("--class", dest="class_name", metavar="CLASS", help="the person's class")
+    parser.add_argument("--confirm", action="store_true", help="also where the face resembles someone else's")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
     parser.set_defaults(run=_enroll)
 
@@ -95,6 +99,40 @@ def _add_calibrate(commands: Any) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
     parser.set_defaults(run=_calibrate)
+
+
+def _add_people(commands: Any) -> None:
+    text = "list, rename, delete people, or record their consent"
+    parser = commands.add_parser("people", help=text, description=text)
+    parser.set_defaults(run=_people)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    listing = _add_action(actions, "list", "who is enrolled")
+    listing.add_argument("--class", dest="class_name", metavar="CLASS", help="of this class only")
+    renaming = _add_action(actions, "rename", "change a name, a roll number or a class", takes_id=True)
+    renaming.add_argument("name", nargs="?", help="as it is to appear on the picture")
+    renaming.add_argument("--roll-no", help="the school's number for this person; empty removes it")
+    renaming.add_argument("--class", dest="class_name", metavar="CLASS", help="the class; empty removes it")
+    deleting = _add_action(actions, "delete", "delete a person and everything biometric", takes_id=True)
+    deleting.add_argument("--yes", action="store_true", help="do not ask")
+    consent = _add_action(actions, "consent", "without it a person is pixelated and never marked", takes_id=True)
+    consent.add_argument("consent", choices=("yes", "no"))
+
+
+def _add_action(actions: Any, name: str, text: str, *, takes_id: bool = False) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
+    parser.set_defaults(action=name)
+    if takes_id:
+        parser.add_argument("id", type=int, help="the number that `surveillx people list` shows")
+    return parser
+
+
+def _add_import(commands: Any) -> None:
+    text = "add a whole class from a folder of photos or a CSV; twice adds nothing twice"
+    parser = commands.add_parser("import", help=text, description=text)
+    parser.add_argument("path", type=Path, help="a folder (Name/photo.jpg, Class/Name/photo.jpg, 17_Name.jpg) or a CSV")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="the server's data folder (data)")
+    parser.set_defaults(run=_import)
 
 
 def _add_publish(commands: Any) -> None:
@@ -139,9 +177,10 @@ def _demo(options: argparse.Namespace, settings: Settings) -> int:
 
 
 def _enroll(options: argparse.Namespace, settings: Settings) -> int:
-    from .enroll import enroll
+    from .enroll import NewPerson, enroll
 
-    person = enroll(settings, options.name, options.roll_no, options.photos)
+    wanted = NewPerson(options.name, options.roll_no, options.class_name, options.photos, options.confirm)
+    person = enroll(settings, wanted)
     print(f"{person.name} is enrolled with {person.photos} photo{'s' if person.photos != 1 else ''} (id {person.id}).")
     return 0
 
@@ -150,6 +189,18 @@ def _calibrate(options: argparse.Namespace, settings: Settings) -> int:
     from .calibrate import run
 
     return run(settings, options.risk, options.visitors_a_day, plot=options.plot, as_json=options.json)
+
+
+def _people(options: argparse.Namespace, settings: Settings) -> int:
+    from .people_command import run_people
+
+    return run_people(options, settings)
+
+
+def _import(options: argparse.Namespace, settings: Settings) -> int:
+    from .people_command import run_import
+
+    return run_import(options, settings)
 
 
 def _publish(options: argparse.Namespace, settings: Settings) -> int:

@@ -44,7 +44,7 @@ class Served:
 def make_parts(settings: Settings) -> Parts:
     metrics, events = Metrics(), EventBus()
     database = Database(settings.resolved_database_url)
-    people = PeopleStore(database)
+    people = PeopleStore(database, settings)
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
     return Parts(

@@ -8,7 +8,8 @@ import pytest
 
 from server.errors import Unprocessable
 from server.recognition.people import PersonRecord
-from server.roster import MAX_PHOTOS, Entry, Roster, assign, read_csv, read_folder
+from server.roster import MAX_PHOTOS, Entry, Roster, assign, read_folder
+from server.roster_csv import read_csv
 
 NOW = datetime.now(UTC)
 

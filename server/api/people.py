@@ -2,101 +2,105 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import BaseModel
-from starlette.datastructures import FormData, UploadFile
+from pydantic import BaseModel, ConfigDict
 
-from ..errors import TooLarge, Unprocessable, UnsupportedMediaType
-from ..recognition.people import PersonRecord, identity
-from ..recognition.photos import MAX_BYTES, ExaminedPhoto
+from ..recognition.identity import cleaned_class, identity
+from ..recognition.people import PersonChanges, PersonRecord
 from .auth import require_view
+from .forms import photo_form
 from .parts import Parts, PartsDep
-
-MAX_PHOTOS = 10
 
 router = APIRouter(prefix="/api/people", tags=["people"], dependencies=[Depends(require_view)])
 
 # Ids of the databases end there; without the bound a larger number would be an error of theirs.
-PersonId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
+
+NOT_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 class Person(BaseModel):
-    """Someone enrolled."""
+    """Someone enrolled; without `consent` they are pixelated everywhere and never marked."""
 
     id: int
     name: str
     roll_no: str | None
+    class_name: str | None
+    consent: bool
     photos: int
     created_at: datetime
+
+
+class Change(BaseModel):
+    """What to change of a person; what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = ""
+    roll_no: str | None = None
+    class_name: str | None = None
+    consent: bool = True
 
 
 @router.get("")
 async def everyone(parts: PartsDep) -> list[Person]:
     """Everyone enrolled, by name."""
-    return [_person(record) for record in await parts.people.list()]
+    return [shown(record) for record in await parts.people.list()]
 
 
 @router.post("", status_code=201)
 async def enrol(request: Request, response: Response, parts: PartsDep) -> Person:
-    """Enrol a person from a multipart form: `name`, `roll_no` if any, and one to ten `photo` files."""
-    # Read here and not by FastAPI, which would take in the whole body before asking who sends it.
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise UnsupportedMediaType("Send the name and the photos as multipart/form-data.")
-    async with request.form(max_files=MAX_PHOTOS, max_fields=10) as form:
-        name, roll_no = identity(_text(form, "name"), _text(form, "roll_no"))
-        photos = [await _examine(parts, place, file) for place, file in enumerate(_photos(form), 1)]
-        record = await parts.people.add(name, roll_no, photos)
-    await _refresh(parts)
+    """Enrol a person from a multipart form.
+
+    `name`, one to ten `photo` files, and if wanted `roll_no`, `class_name`, `consent` (yes unless told otherwise) and
+    `confirm` (1: also where the face resembles someone else's, or the photos do not show one person).
+    """
+    async with photo_form(request) as form:
+        name, roll_no = identity(form.text("name"), form.text("roll_no"))  # before photos are looked at
+        class_name = cleaned_class(form.text("class_name"))
+        consent, confirmed = form.flag("consent", default=True), form.flag("confirm", default=False)
+        photos = await form.examined(parts)
+    if not confirmed:
+        await parts.people.compare(photos)
+    record = await parts.people.add(name, roll_no, photos, class_name=class_name, consent=consent)
+    await refresh(parts)
     response.headers["Location"] = f"{request.url.path}/{record.id}"
-    return _person(record)
+    return shown(record)
 
 
-@router.delete("/{person_id}", status_code=204)
-async def remove(person_id: PersonId, parts: PartsDep) -> Response:
-    """Remove a person with photos, embeddings and attendance."""
-    await parts.people.delete(person_id)
-    await _refresh(parts)
-    return Response(status_code=204)
+@router.patch("/{person_id}")
+async def change(person_id: RowId, body: Change, parts: PartsDep) -> Person:
+    """Rename, give another number or class, record or withdraw consent."""
+    changes = cast("PersonChanges", body.model_dump(exclude_unset=True))
+    record = await parts.people.change(person_id, changes)
+    await refresh(parts)
+    return shown(record)
+
+
+@router.delete("/{person_id}", response_model=None)
+async def remove(person_id: RowId, parts: PartsDep, *, receipt: bool = False) -> Response | Mapping[str, Any]:
+    """Remove a person with everything biometric; 204, or 200 and what was deleted where a `receipt` is asked for."""
+    deleted = await parts.people.delete(person_id)
+    await refresh(parts)
+    return asdict(deleted) if receipt else Response(status_code=204)
 
 
 @router.get("/{person_id}/photo")
-async def photo(person_id: PersonId, parts: PartsDep) -> Response:
+async def thumbnail(person_id: RowId, parts: PartsDep) -> Response:
     """The small JPEG of the person's face."""
-    return Response(await parts.people.thumbnail(person_id), media_type="image/jpeg", headers=_NOT_STORED)
+    return Response(await parts.people.thumbnail(person_id), media_type="image/jpeg", headers=NOT_STORED)
 
 
-_NOT_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
-def _person(record: PersonRecord) -> Person:
+def shown(record: PersonRecord) -> Person:
+    """A person as JSON."""
     return Person.model_validate(record, from_attributes=True)
 
 
-def _photos(form: FormData) -> list[UploadFile]:
-    photos = [part for part in form.getlist("photo") if isinstance(part, UploadFile)]
-    if not photos:
-        raise Unprocessable("At least one photo is needed.", reason="no_photo")
-    return photos
-
-
-def _text(form: FormData, field: str) -> str:
-    value = form.get(field)
-    return value if isinstance(value, str) else ""
-
-
-async def _examine(parts: Parts, place: int, file: UploadFile) -> ExaminedPhoto:
-    """One photo, or a refusal that says which it is: its file name is the client's, and is not repeated."""
-    if (file.size or 0) > MAX_BYTES:
-        raise TooLarge(f"Photo {place} is larger than {MAX_BYTES // 1_000_000} MB. Please save it smaller.")
-    try:
-        return await parts.recognition.examine(await file.read())
-    except Unprocessable as error:
-        raise Unprocessable(f"Photo {place}: {error.detail}", reason=error.reason) from error
-
-
-async def _refresh(parts: Parts) -> None:
+async def refresh(parts: Parts) -> None:
     """Tell recognition at once, instead of when it next asks."""
     parts.recognition.set_gallery(await parts.people.known())

@@ -26,7 +26,12 @@ from ..errors import BadRequest, SurveillxError, TooLarge, Unprocessable
 MEDIA_TYPE = "application/problem+json"
 
 # Bytes by path prefix, the longest that fits counts. An offer needs a few KiB; an enrolment has up to ten photos.
-BODY_LIMITS: Mapping[str, int] = {"": 64 * 1024, "/api/people": 10 * 20_000_000 + 64 * 1024}
+BODY_LIMITS: Mapping[str, int] = {
+    "": 64 * 1024,
+    "/api/people": 10 * 20_000_000 + 64 * 1024,
+    "/api/people/from-camera": 64 * 1024,
+    "/api/people/import": 8_000_000,
+}
 
 # RFC 6455 section 7.4.1 and IANA's registry of close codes.
 POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1008, 1011, 1013

@@ -102,8 +102,8 @@ class Deletion:
     def _delete_elsewhere(self, session: Session, faces: Sequence[Embedding]) -> tuple[int, int]:
         """The person's face where it has no name: not_them of others (it was taken for them), and among visitors."""
         others = session.execute(select(NotThem.id, NotThem.embedding).where(NotThem.student_id != self._person_id))
-        mistaken = self._theirs(others.tuples().all(), faces)
-        seen = self._theirs(session.execute(select(VisitorFace.id, VisitorFace.embedding)).tuples().all(), faces)
+        mistaken = self._theirs(others.all(), faces)
+        seen = self._theirs(session.execute(select(VisitorFace.id, VisitorFace.embedding)).all(), faces)
         not_them = _delete(session, NotThem, NotThem.id.in_(mistaken))
         groups = session.scalars(select(VisitorFace.visitor_id).where(VisitorFace.id.in_(seen)).distinct()).all()
         visitors = _delete(session, VisitorFace, VisitorFace.id.in_(seen))

@@ -22,7 +22,7 @@ from .deletion import Deletion, Receipt
 from .enrolment import Addition, NewPhotos, PersonChanges, change, delete_photo, no_person, no_photo
 from .gallery import Known, KnownFace
 from .identity import identity
-from .lookalikes import require_new_face, require_one_person
+from .lookalikes import is_stored, require_new_face, require_one_person
 from .photos import ExaminedPhoto
 from .stored import to_embedding
 
@@ -92,10 +92,11 @@ class PeopleStore:
             Conflict: they resemble someone else; reason `resembles`.
         """
         faces = (await self.known()).faces
-        new = [photo.embedding for photo in photos]
         theirs = [face.embedding for face in faces if face.person_id == person_id]
         others = [face for face in faces if face.person_id != person_id]
-        require_one_person(new, theirs, self._settings.recognition_distance)
+        shown = [photo.embedding for photo in photos]
+        new = [face for face in shown if not is_stored(face, theirs)]  # what is there already was decided before
+        require_one_person(shown, theirs, self._settings.recognition_distance)
         require_new_face(new, others, self._settings.recognition_distance)
 
     async def add_photos(self, person_id: int, photos: Sequence[ExaminedPhoto]) -> int:
@@ -207,7 +208,7 @@ def _records(session: Session, person_id: int | None = None) -> Records:
         query = query.where(Person.id == person_id)
     return [
         PersonRecord(row_id, name, roll_no, photos, created_at, class_name, refused is None)
-        for row_id, name, roll_no, class_name, refused, photos, created_at in session.execute(query).tuples()
+        for row_id, name, roll_no, class_name, refused, photos, created_at in session.execute(query)
     ]
 
 
@@ -221,7 +222,7 @@ def _record(session: Session, person_id: int) -> PersonRecord:
 
 def _photos(session: Session, person_id: int) -> Sequence[PhotoRecord]:
     theirs = select(FacePhoto.id, FacePhoto.created_at).where(FacePhoto.student_id == person_id).order_by(FacePhoto.id)
-    found = [PhotoRecord(row_id, created_at) for row_id, created_at in session.execute(theirs).tuples()]
+    found = [PhotoRecord(row_id, created_at) for row_id, created_at in session.execute(theirs)]
     if not found:
         raise no_person()
     return found
