@@ -233,25 +233,25 @@ def test_a_role_without_rights_is_told_what_to_grant(make: MakeDatabase, postgre
     Database(postgresql.url(name, ROLE)).close()
 
 
-def test_the_rights_in_the_docs_suffice(make: MakeDatabase, postgresql: PostgreSQL) -> None:
+async def test_the_rights_in_the_docs_suffice(make: MakeDatabase, postgresql: PostgreSQL) -> None:
     name = make()
     (grants,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     with postgresql.connect(name) as owner:
         owner.execute(grants.encode())
     database = Database(postgresql.url(name, ROLE))
-    assert PeopleStore(database).add_sync("Ann", None, [photo()]).id == 21
+    assert (await PeopleStore(database).add("Ann", None, [photo()])).id == 21
     database.close()
     with postgresql.connect(name) as owner:
         owner.execute("REVOKE school FROM surveillx; REVOKE CREATE ON SCHEMA public FROM surveillx")
     Database(postgresql.url(name, ROLE)).close()
 
 
-def test_faces_from_before_the_key_are_sealed(
+async def test_faces_from_before_the_key_are_sealed(
     make: MakeDatabase, open_: Callable[..., Database], postgresql: PostgreSQL
 ) -> None:
     name, key = make(), secrets.token_urlsafe(32)
     database = open_(name)
-    PeopleStore(database).add_sync("Student 7", "R7", [photo(7)])
+    await PeopleStore(database).add("Student 7", "R7", [photo(7)])
     database.close()
     open_(name, Vault(key)).close()
     ((embedding, thumbnail),) = rows(postgresql, name, "SELECT embedding, thumbnail FROM face_photos")
