@@ -33,6 +33,7 @@ from tests.schema import differences, start_at_once
 from tests.wait import until
 
 DOCS = Path(__file__).resolve().parent.parent / "docs" / "database.md"
+(GRANTS,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
 MakeDatabase = Callable[..., str]
 STUDENTS: LiteralString = (
     "SELECT id, name, roll_no, contact_no, class, face_encoding, created_at FROM students ORDER BY id"
@@ -235,15 +236,27 @@ def test_a_role_without_rights_is_told_what_to_grant(make: MakeDatabase, postgre
 
 async def test_the_rights_in_the_docs_suffice(make: MakeDatabase, postgresql: PostgreSQL) -> None:
     name = make()
-    (grants,) = re.findall(r"```sql\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     with postgresql.connect(name) as owner:
-        owner.execute(grants.encode())
+        owner.execute(GRANTS.encode())
     database = Database(postgresql.url(name, ROLE))
     assert (await PeopleStore(database).add("Ann", None, [photo()])).id == 21
     database.close()
     with postgresql.connect(name) as owner:
         owner.execute("REVOKE school FROM surveillx; REVOKE CREATE ON SCHEMA public FROM surveillx")
     Database(postgresql.url(name, ROLE)).close()
+
+
+def test_a_right_that_is_taken_away_while_it_runs(make: MakeDatabase, postgresql: PostgreSQL) -> None:
+    name = make()
+    with postgresql.connect(name) as owner:
+        owner.execute(GRANTS.encode())
+        database = Database(postgresql.url(name, ROLE))
+        owner.execute("REVOKE school FROM surveillx; REVOKE INSERT ON students FROM surveillx")
+        with pytest.raises(Unavailable, match="role lacks a right"):
+            database.run_sync(_add_person)
+        owner.execute("GRANT INSERT ON students TO surveillx")
+    assert database.run_sync(_add_person) > 20
+    database.close()
 
 
 async def test_faces_from_before_the_key_are_sealed(
