@@ -150,5 +150,7 @@ def _take_back(session: Session, marked: AttendanceMarked, why: str, *, is_remem
     if gone.first() is None:  # PostgreSQL: another request was faster
         raise NotFound("There is no such mark; it may have been removed already.")
     where = f", camera {marked.camera_id}" if marked.camera_id else ""
-    audit.note(session, "attendance_removed", f"{why}: {marked.timestamp}{where}", marked.person_id)
+    audit.note(
+        session, "attendance_removed", f"{why}: {marked.timestamp[:16].replace('T', ' ')}{where}", marked.person_id
+    )
     return TakenBack(AttendanceRemoved(marked.id, marked.person_id, marked.camera_id), is_remembered, marked)

@@ -442,7 +442,7 @@ async def test_a_wrong_face_is_never_marked_again_but_the_person_is(
 
     sealed, [line] = await database.read(traces)
     assert database.vault.open(sealed) == face(77)
-    assert line.startswith("attendance_removed 1: Wrong person; the face is remembered as someone else's: 2026-03-02T")
+    assert line.startswith("attendance_removed 1: Wrong person; the face is remembered as someone else's: 2026-03-02")
 
 
 async def test_a_wrong_row_without_a_face_is_removed_all_the_same(store: AttendanceStore) -> None:

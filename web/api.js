@@ -4,8 +4,15 @@
  *
  * @typedef {{ id: string, online: boolean }} CameraStatus
  * @typedef {{ id: number, name: string, roll_no: string | null, photos: number }} Person
- * @typedef {{ id: number, person_id: number, name: string, roll_no: string | null, camera_id: string,
- *   timestamp: string, distance: number | null }} Attendance
+ * @typedef {{ id: number, person_id: number, name: string, roll_no: string | null, class_name: string | null,
+ *   camera_id: string, timestamp: string, distance: number | null, session: string,
+ *   source: "recognised" | "manual" | "school" }} Attendance
+ * @typedef {{ person_id: number, name: string, roll_no: string | null, class_name: string | null }} AbsentPerson
+ * @typedef {{ date: string, sessions: string[], present: Attendance[], absent: AbsentPerson[], anonymous: number,
+ *   classes: string[], cameras: string[] }} DayAttendance
+ * @typedef {Attendance & { track_id: number | null, margin: number | null, looks: number | null, model: string | null,
+ *   threshold: number | null, has_crop: boolean, has_face: boolean }} Proof
+ * @typedef {{ id: number, at: string, action: string, person_id: number | null, words: string }} AuditRecord
  */
 
 import { strings } from "./strings.js";

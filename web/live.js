@@ -58,6 +58,8 @@ events.addEventListener("message", (message) => {
     showCamera(event.camera_id);
   } else if (event.type === "attendance") {
     marked(event);
+  } else if (event.type === "attendance_removed") {
+    roll.remove(event.id);
   }
 });
 events.start();

@@ -1,5 +1,5 @@
 // @ts-check
-/** One day's attendance as rows of a table, newest first; the Live and the Attendance page share it. */
+/** Today's attendance as rows of a table, newest first, for the Live page. */
 
 import { request } from "./api.js";
 import { element } from "./dom.js";
@@ -9,8 +9,8 @@ export class AttendanceRoll {
   #body;
   #summary;
   #empty;
-  /** @type {Set<number>} */
-  #ids = new Set();
+  /** @type {Map<number, { personId: number, made: HTMLTableRowElement }>} by the mark's id */
+  #rows = new Map();
 
   /**
    * @param {HTMLTableSectionElement} body
@@ -33,31 +33,38 @@ export class AttendanceRoll {
   }
 
   clear() {
-    this.#ids.clear();
+    this.#rows.clear();
     this.#body.replaceChildren();
     this.#count();
   }
 
   /** Put a row on top; one that is there already stays. @param {import("./api.js").Attendance} row */
   add(row) {
-    if (this.#ids.has(row.id)) {
+    if (this.#rows.has(row.id)) {
       return;
     }
-    this.#ids.add(row.id);
-    this.#body.prepend(
-      element("tr", {}, [
-        element("td", { className: "name", textContent: row.name, dir: "auto" }),
-        element("td", { textContent: row.roll_no ?? "" }),
-        element("td", {}, [element("time", { dateTime: row.timestamp, textContent: wallClock(row.timestamp) })]),
-        element("td", { textContent: row.camera_id }),
-      ]),
-    );
+    const made = element("tr", {}, [
+      element("td", { className: "name", textContent: row.name, dir: "auto" }),
+      element("td", { textContent: row.roll_no ?? "" }),
+      element("td", {}, [element("time", { dateTime: row.timestamp, textContent: wallClock(row.timestamp) })]),
+      element("td", { textContent: row.camera_id }),
+    ]);
+    this.#rows.set(row.id, { personId: row.person_id, made });
+    this.#body.prepend(made);
+    this.#count();
+  }
+
+  /** Take away a row that was wrong. @param {number} id */
+  remove(id) {
+    this.#rows.get(id)?.made.remove();
+    this.#rows.delete(id);
     this.#count();
   }
 
   #count() {
-    this.#summary.textContent = this.#ids.size ? strings.present(this.#ids.size) : "";
-    this.#empty.hidden = this.#ids.size > 0;
+    const people = new Set([...this.#rows.values()].map(({ personId }) => personId)).size;
+    this.#summary.textContent = people ? strings.present(people) : "";
+    this.#empty.hidden = people > 0;
   }
 }
 

@@ -4,6 +4,10 @@
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
 
+const wholeDay = new Intl.DateTimeFormat(undefined, {
+  weekday: "long", day: "numeric", month: "long", year: "numeric", timeZone: "UTC",
+});
+
 /** "14:03", or "14:03 on 5 January" when that was not today. @param {string} iso */
 function moment(iso) {
   const date = new Date(iso);
@@ -66,6 +70,55 @@ export const strings = {
   present: (count) => (count === 1 ? "1 person present" : `${count} people present`),
   /** @param {string} name @param {string} time */
   marked: (name, time) => `${name} was marked present at ${time}`,
+
+  moment,
+  /** "Monday, 2 March 2026". @param {string} date YYYY-MM-DD */
+  dayInWords: (date) => wholeDay.format(new Date(`${date}T00:00:00Z`)),
+  /** @param {number} here @param {number} missing */
+  counts: (here, missing) => `${here} present, ${missing} absent`,
+  /** @param {number} count */
+  anonymous: (count) =>
+    count === 1 ? "One more was present, whose data was deleted since." : `${count} more were present, whose data was deleted since.`,
+  why: "Why?",
+  /** @param {string} name */
+  whyFor: (name) => `Why is ${name} marked as present?`,
+  markPresent: "Mark present",
+  /** @param {string} name */
+  markPresentFor: (name) => `Mark ${name} as present`,
+  /** @param {string} name */
+  markedByHand: (name) => `${name} is marked as present, by hand.`,
+  byHand: "by hand",
+  bySchool: "school’s program",
+  /** @param {import("./api.js").Proof} proof */
+  seen: ({ source, timestamp, camera_id, session }) => {
+    const when = `${strings.dayInWords(timestamp.slice(0, 10))}${session ? `, ${session}` : ""}`;
+    return {
+      recognised: `Seen by camera ${camera_id} at ${timestamp.slice(11, 19)} on ${when}.`,
+      manual: `Marked by hand for ${when}.`,
+      school: `The school’s own program wrote this at ${timestamp.slice(11, 16)} on ${when}.`,
+    }[source];
+  },
+  /** @param {number} looks */
+  looksAgreed: (looks) => (looks === 1 ? "One look at this face." : `${looks} looks at this face agreed.`),
+  /** @param {number} distance @param {number} threshold */
+  distanceOf: (distance, threshold) =>
+    `Distance ${distance.toFixed(2)}, where 0 is the same picture and ${threshold.toFixed(2)} the limit.`,
+  /** @param {number} margin */
+  marginOf: (margin) => `${margin.toFixed(2)} nearer than the next person.`,
+  noCrop: "No picture of the face is kept with marks.",
+  noEvidence: "The picture and the measurements of the face are not kept any more.",
+  /** @param {import("./api.js").Proof} proof */
+  measuredWith: ({ id, track_id, model }) => `Mark ${id}, track ${track_id}, measured with ${model}`,
+  /** @param {string} name @param {boolean} canRemember */
+  wrongMeans: (name, canRemember) =>
+    canRemember
+      ? `The mark is removed, and from now on this face is not taken for ${name}. The real ${name} can still be marked. The history keeps a line of it.`
+      : `The mark is removed. This face is not kept any more, so it could be taken for ${name} again.`,
+  removeMeans: "The mark that was made by hand is removed. The history keeps a line of it.",
+  /** @param {string} name */
+  removed: (name) => `The mark of ${name} was removed.`,
+  /** @param {string} name */
+  removedAndRemembered: (name) => `The mark was removed. This face is not taken for ${name} again.`,
 
   /** @param {number} count */
   photos: (count) => (count === 1 ? "1 photo" : `${count} photos`),
