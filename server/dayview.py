@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date as Date  # noqa: N812 - a field's name is `date`
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -59,7 +60,8 @@ def present(session: Session, marking: Marking, day: Date, filters: Filters) -> 
 
 def whole_day(session: Session, marking: Marking, day: Date, filters: Filters) -> DayAttendance:
     """Who was there and who was not."""
-    rows, enrolled = _rows(session, marking, day), _enrolled(session)
+    _, end = marking.days.bounds(day)
+    rows, enrolled = _rows(session, marking, day), _enrolled(session, end)
     there = {row.person_id for row in rows if filters.session in (None, row.session)}
     absent = [person for person in enrolled if person.person_id not in there]
     classes = {row.class_name for row in rows} | {person.class_name for person in enrolled}
@@ -92,12 +94,12 @@ def _rows(session: Session, marking: Marking, day: Date) -> list[AttendanceMarke
     return [row for row in rows if once[row.person_id, row.session] is row]
 
 
-def _enrolled(session: Session) -> list[AbsentPerson]:
+def _enrolled(session: Session, before: datetime) -> list[AbsentPerson]:
+    """Who had a photo then; nobody is absent on the days before."""
+    known = select(FacePhoto.student_id).where(FacePhoto.created_at < before)
     hidden = select(NoConsent.student_id)
     people = session.scalars(
-        select(Person)
-        .where(Person.id.in_(select(FacePhoto.student_id)), Person.id.not_in(hidden))
-        .order_by(Person.name, Person.id)
+        select(Person).where(Person.id.in_(known), Person.id.not_in(hidden)).order_by(Person.name, Person.id)
     )
     return [AbsentPerson(person.id, person.name, person.roll_no, person.class_name) for person in people]
 

@@ -519,6 +519,7 @@ async def test_the_day_tells_who_is_there_and_who_is_not(sessions: AttendanceSto
     assert names(day.absent) == ["P2"], "neither who gave no consent nor who has no photo"
     assert (day.sessions, day.anonymous) == (["morning", "afternoon"], 1)
     assert (day.classes, day.cameras) == (["Class 0", "Class 1"], ["1", "gate"])
+    assert (await sessions.day(DAY - timedelta(days=1))).absent == [], "nobody was enrolled then"
     afternoon = await sessions.day(DAY, Filters(session="afternoon"))
     assert (names(afternoon.present), names(afternoon.absent)) == (["P0"], ["P1", "P2"])
     assert afternoon.anonymous == 0

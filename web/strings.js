@@ -1,5 +1,9 @@
 // @ts-check
-/** Every sentence the scripts show, in one place. */
+/**
+ * Every sentence the scripts show, in one place.
+ *
+ * @typedef {"recognised" | "manual" | "school"} Source who made a mark
+ */
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
@@ -89,7 +93,7 @@ export const strings = {
   markedByHand: (name) => `${name} is marked as present, by hand.`,
   byHand: "by hand",
   bySchool: "school’s program",
-  /** @param {import("./api.js").Proof} proof */
+  /** @param {{ source: Source, timestamp: string, camera_id: string, session: string }} mark */
   seen: ({ source, timestamp, camera_id, session }) => {
     const when = `${strings.dayInWords(timestamp.slice(0, 10))}${session ? `, ${session}` : ""}`;
     return {
@@ -107,7 +111,7 @@ export const strings = {
   marginOf: (margin) => `${margin.toFixed(2)} nearer than the next person.`,
   noCrop: "No picture of the face is kept with marks.",
   noEvidence: "The picture and the measurements of the face are not kept any more.",
-  /** @param {import("./api.js").Proof} proof */
+  /** @param {{ id: number, track_id: number | null, model: string | null }} proof */
   measuredWith: ({ id, track_id, model }) => `Mark ${id}, track ${track_id}, measured with ${model}`,
   /** @param {string} name @param {boolean} canRemember */
   wrongMeans: (name, canRemember) =>

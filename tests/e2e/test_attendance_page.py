@@ -23,6 +23,7 @@ from ..wait import until_sync
 from .stack import Stack
 
 MARKUP = "<b>Zoë</b> & \u0645\u062d\u0645\u062f"
+SINCE = datetime(2026, 3, 2, tzinfo=UTC)
 FACTS = [
     "3 looks at this face agreed.",
     "Distance 0.31, where 0 is the same picture and 0.50 the limit.",
@@ -41,8 +42,7 @@ async def fill(data: Path) -> None:
     )
     await database.run(
         lambda session: session.add_all(
-            FacePhoto(student_id=n, embedding=face(n), thumbnail=picture, created_at=datetime.now(UTC))
-            for n in (1, 2, 3)
+            FacePhoto(student_id=n, embedding=face(n), thumbnail=picture, created_at=SINCE) for n in (1, 2, 3)
         )
     )
     store = AttendanceStore(database, settings, Metrics())
