@@ -97,6 +97,27 @@ async def test_several_rows_of_the_schools_in_a_day_are_one(database: Database, 
     assert there[0].timestamp == "2026-03-02T08:01:00+05:30"
 
 
+@pytest.mark.parametrize(("refers", "record"), [(False, "deleted"), (True, "kept")])
+async def test_a_student_is_deleted(
+    database: Database, postgresql: PostgreSQL, tmp_path: Path, refers: bool, record: str
+) -> None:
+    """Their foreign key has no cascade, and other tables of the school's may refer to the student."""
+    people = PeopleStore(database)
+    await people.add("Student 7", "R7", [photo(7)])
+    assert await store_of(database, tmp_path).mark(sighting(7), MORNING)
+    with postgresql.connect("school") as school:
+        if refers:
+            school.execute("CREATE TABLE fees (student_id integer REFERENCES students(id))")
+            school.execute("INSERT INTO fees VALUES (7)")
+        receipt = await people.delete(7)
+        assert (receipt.photos, receipt.attendance, receipt.record) == (1, {"anonymised": 4}, record)
+        assert school.execute("SELECT count(*) FROM attendance_logs WHERE student_id = 7").fetchone() == (0,)
+        for table in ("face_photos", "attendance_proofs"):
+            assert school.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert school.execute("SELECT count(*) FROM students").fetchone() == (20 if refers else 19,)
+    assert await people.list() == []
+
+
 async def test_visitors(database: Database) -> None:
     visitors = VisitorStore(database, Settings(timezone=TIME_ZONE))
     for track in (1, 2):
