@@ -21,7 +21,7 @@ from server.recognition.motion import iou
 from server.recognition.pictures import Photo
 
 from .evaluation.cast import CAST, ENROLLED
-from .evaluation.film import HEIGHT, WIDTH, Actor, Pose, Scene, pictures, write
+from .evaluation.film import HEIGHT, WIDTH, Actor, Pose, Scene, is_visible, pictures, write
 from .evaluation.generate import generate
 from .evaluation.scenes import SCENES
 
@@ -106,12 +106,16 @@ def test_the_same_set_comes_out_each_time(tmp_path: Path) -> None:
     assert all(np.array_equal(a, b) for (a, _), (b, _) in zip(once, again, strict=True))
 
 
-def test_the_truth_leaves_out_what_cannot_be_seen() -> None:
+def test_the_truth_knows_what_cannot_be_seen() -> None:
     still = (Pose(0, 600, 300, 90), Pose(1, 600, 300, 90))
     behind, outside = Actor("Ben", still), Actor("Cleo", (Pose(0, WIDTH + 60, 300, 90), Pose(1, WIDTH + 60, 300, 90)))
     scene = Scene("hidden", 0.05, (behind, Actor("stranger 1", still), outside))
     ((_, seen), *_) = pictures(scene)
-    assert [(each.person, each.id) for each in seen] == [(None, 2)]
+    assert [(each.person, each.id, is_visible(each, seen)) for each in seen] == [
+        ("Ben", 1, False),
+        (None, 2, True),
+        ("Cleo", 3, False),
+    ]
 
 
 def test_the_truth_file_is_what_the_bench_reads(folder: Path) -> None:

@@ -1,15 +1,15 @@
 """Compares what recognition said of a clip with the truth about it. Pure.
 
-A name is right when a face of that name is where it stands; faces may lie over each other, so any of them counts. A
-name where the truth has another face, or none that its track ever had, is wrong. Unknown is never wrong, and for a
-stranger it is right.
+A name is right when a face of that name is where it stands; faces may lie over each other, so any of them counts, also
+one that is hidden and need not be found. A name where the truth has another face, or none that its track ever had, is
+wrong. Unknown is never wrong, and for a stranger it is right.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..events import UNKNOWN, Face
@@ -87,14 +87,16 @@ def judge(played: Played, truth: Truth, enrolled: Collection[str], min_face_px: 
     """Judge one clip; whoever is not in `enrolled` is a stranger."""
     frames = [_known_only(truth.at(n, played.width, played.height), enrolled) for n in range(len(played.times_s))]
     judgement = Judgement()
-    for at_s, faces in zip(played.times_s, frames, strict=True):
-        _appear(judgement, faces, at_s, min_face_px)
+    visible = [[face for face in faces if not face.is_hidden] for faces in frames]
+    for at_s, faces, seen in zip(played.times_s, frames, visible, strict=True):
+        _appear(judgement, faces, seen, at_s, min_face_px)
     for result in played.results:
         _judge_names(judgement, result, frames[result.frame])
     for result in _newest(played.results):
-        _judge_finding(judgement, result.faces, frames[result.frame])
-    for boxes, faces in zip(played.shown, frames, strict=True):
-        _judge_boxes(judgement, boxes, faces)
+        _judge_finding(judgement, result.faces, visible[result.frame])
+    for boxes, faces, seen in zip(played.shown, frames, visible, strict=True):
+        _judge_boxes(judgement, boxes, [face.box for face in seen])
+        judgement.boxes_on_nothing += sum(all(iou(box, each.box) == 0 for each in faces) for box in boxes)
     return judgement
 
 
@@ -110,12 +112,16 @@ def matched(boxes: Sequence[Box], others: Sequence[Box], least: float) -> Iterat
 
 
 def _known_only(faces: Sequence[TrueFace], enrolled: Collection[str]) -> list[TrueFace]:
-    return [face if face.person in enrolled else TrueFace(None, face.id, face.box) for face in faces]
+    return [face if face.person in enrolled else replace(face, person=None) for face in faces]
 
 
-def _appear(judgement: Judgement, faces: Sequence[TrueFace], at_s: float, min_face_px: float) -> None:
+def _appear(
+    judgement: Judgement, faces: Sequence[TrueFace], visible: Sequence[TrueFace], at_s: float, min_face_px: float
+) -> None:
     for face in faces:
-        appearance = judgement.appearances.setdefault(face.id, Appearance(face.id, face.person))
+        judgement.appearances.setdefault(face.id, Appearance(face.id, face.person))
+    for face in visible:
+        appearance = judgement.appearances[face.id]
         appearance.largest_px = max(appearance.largest_px, face.size)
         if appearance.good_at_s is None and face.size >= min_face_px:
             appearance.good_at_s = at_s
@@ -162,10 +168,8 @@ def _judge_finding(judgement: Judgement, faces: Sequence[Face], truth: Sequence[
                 judgement.found[name][1] += 1
 
 
-def _judge_boxes(judgement: Judgement, boxes: Sequence[Box], truth: Sequence[TrueFace]) -> None:
-    """The boxes of one displayed frame."""
-    there = [each.box for each in truth]
-    judgement.ious += [score for _, _, score in matched(boxes, there, 0.01)]
-    judgement.faces_shown += len(there)
+def _judge_boxes(judgement: Judgement, boxes: Sequence[Box], faces: Sequence[Box]) -> None:
+    """The boxes of one displayed frame, and those of the faces that are to be seen in it."""
+    judgement.ious += [score for _, _, score in matched(boxes, faces, 0.01)]
+    judgement.faces_shown += len(faces)
     judgement.boxes_shown += len(boxes)
-    judgement.boxes_on_nothing += sum(all(iou(box, each) == 0 for each in there) for box in boxes)

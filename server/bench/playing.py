@@ -165,6 +165,17 @@ class _Clip:
         self.played.results.append(Result(index, self.played.times_s[index] + age_s, detections.faces))
 
 
+def require_playable(file: Path) -> None:
+    """Open the clip and decode a picture.
+
+    Raises:
+        BenchError: that cannot be done.
+    """
+    frames = _decoded(file)
+    next(frames)
+    frames.close()
+
+
 def _decoded(file: Path) -> Generator[tuple[float, VideoFrame], None, None]:
     """The clip's frames, each with its time in seconds since the first.
 

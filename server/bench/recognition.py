@@ -24,7 +24,7 @@ from ..recognition.worker import RecognitionWorker
 from ..sample import CLIP, PERSON_NAME, PHOTO
 from .figures import Judged, of_clip, of_everything, rendered
 from .judging import judge
-from .playing import Played, Player
+from .playing import Played, Player, require_playable
 from .processes import BenchError
 from .report import circumstances, heading
 from .truth import Truth, load_truth
@@ -66,6 +66,8 @@ def wish(clips: Sequence[Path], people: Path | None, truths: Sequence[Path], *, 
     if people is None:
         raise BenchError("Who is to be recognised? Give a folder of photos with --people.")
     clips = clips or [CLIP]
+    for clip in clips:
+        require_playable(clip)
     return Wish(clips, people_in(people), truths_of(clips, truths), is_fast)
 
 

@@ -4,7 +4,8 @@
 
 One list a frame, in order. `person` is a name, or null for a stranger; whoever is not enrolled counts as a stranger
 too. `id` tells one appearance from another: who leaves and comes back has a new one. `box` is in pixels, as the
-detector draws it. A face that is more hidden than seen is left out.
+detector draws it. A face that is more hidden than seen (behind another, outside the picture) has `"hidden": true`: it
+need not be found, but its name is right where it is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import math
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ class TrueFace:
     person: str | None
     id: int
     box: Box
+    is_hidden: bool = False
 
     @property
     def size(self) -> float:
@@ -50,7 +52,7 @@ class Truth:
         across, down = width / self.width, height / self.height
         scale = (across, down, across, down)
         return [
-            TrueFace(face.person, face.id, _box([side * by for side, by in zip(face.box, scale, strict=True)]))
+            replace(face, box=_box([side * by for side, by in zip(face.box, scale, strict=True)]))
             for face in self.frames[frame]
         ]
 
@@ -67,7 +69,7 @@ def load_truth(file: Path) -> Truth:
         frames = [_frame(file, number, faces) for number, faces in enumerate(content["frames"])]
     except OSError as error:
         raise BenchError(f"The truth {file} cannot be read: {error.strerror}.") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(f"{file} is not a truth file: {error!r}. docs/recognition.md shows its form.") from error
     if width <= 0 or height <= 0 or not frames:
         raise BenchError(f"{file} is not a truth file: it needs a width, a height and frames.")
@@ -76,8 +78,11 @@ def load_truth(file: Path) -> Truth:
 
 def _frame(file: Path, number: int, faces: Any) -> tuple[TrueFace, ...]:
     try:
-        return tuple(TrueFace(_name(face["person"]), int(face["id"]), _box(face["box"])) for face in faces)
-    except (ValueError, KeyError, TypeError) as error:
+        return tuple(
+            TrueFace(_name(face["person"]), int(face["id"]), _box(face["box"]), bool(face.get("hidden")))
+            for face in faces
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(
             f"{file}: frame {number} has another form than docs/recognition.md says: {error!r}."
         ) from error

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -17,7 +18,7 @@ from ..faces import Picture
 from .cast import ENROLLED, Look, Sprite, sprites
 
 WIDTH, HEIGHT, FPS = 1280, 720, 30
-# Less of a face than this in sight, and the truth does not name it.
+# Less of a face than this in sight, and the truth calls it hidden.
 VISIBLE = 0.5
 NOISE_PICTURES = 4
 
@@ -81,6 +82,11 @@ class Seen:
     id: int
     box: Box
 
+    def written(self, *, is_hidden: bool) -> dict[str, Any]:
+        """As the truth file has it."""
+        face: dict[str, Any] = {"person": self.person, "id": self.id, "box": [round(side, 1) for side in self.box]}
+        return {**face, "hidden": True} if is_hidden else face
+
 
 def write(scene: Scene, folder: Path) -> Path:
     """Write the clip and its truth into `folder`; returns the clip's path."""
@@ -96,7 +102,7 @@ def write(scene: Scene, folder: Path) -> Path:
             frame = av.VideoFrame.from_ndarray(picture, format="yuv420p")
             frame.pts, frame.time_base = index, Fraction(1, FPS)
             container.mux(stream.encode(frame))
-            truth.append([{"person": each.person, "id": each.id, "box": _rounded(each.box)} for each in seen])
+            truth.append([each.written(is_hidden=not is_visible(each, seen)) for each in seen])
         container.mux(stream.encode(None))
     text = json.dumps({"width": WIDTH, "height": HEIGHT, "fps": FPS, "frames": truth})
     clip.with_suffix(".json").write_text(text, encoding="utf-8")
@@ -118,7 +124,7 @@ def pictures(scene: Scene) -> Iterator[tuple[Picture, list[Seen]]]:
                 seen.append(Seen(actor.name if actor.name in ENROLLED else None, number + 1, box))
         planes = cv2.cvtColor(picture, cv2.COLOR_RGB2YUV_I420)
         noisy = cv2.add(planes, grain[index % NOISE_PICTURES], dtype=cv2.CV_8U)
-        yield np.asarray(noisy, np.uint8), [each for each in seen if _is_visible(each, seen)]
+        yield np.asarray(noisy, np.uint8), seen
 
 
 def place(picture: Picture, levels: Sequence[Sprite], pose: Pose) -> Box:
@@ -182,7 +188,8 @@ def _inside(box: Box, picture: Picture) -> tuple[int, int, int, int]:
     return max(0, int(x)), max(0, int(y)), min(right, int(x + width) + 1), min(bottom, int(y + height) + 1)
 
 
-def _is_visible(face: Seen, all_seen: Sequence[Seen]) -> bool:
+def is_visible(face: Seen, all_seen: Sequence[Seen]) -> bool:
+    """Whether more of a face is seen than hidden; who comes later in `all_seen` stands in front."""
     in_front = all_seen[list(all_seen).index(face) + 1 :]
     hidden = max([_shared(face.box, other.box) for other in in_front], default=0.0)
     return _shared(face.box, (0, 0, WIDTH, HEIGHT)) - hidden >= VISIBLE
@@ -193,7 +200,3 @@ def _shared(box: Box, other: Box) -> float:
     across = min(box[0] + box[2], other[0] + other[2]) - max(box[0], other[0])
     down = min(box[1] + box[3], other[1] + other[3]) - max(box[1], other[1])
     return max(0.0, across) * max(0.0, down) / (box[2] * box[3])
-
-
-def _rounded(box: Box) -> list[float]:
-    return [round(value, 1) for value in box]

@@ -103,6 +103,7 @@ SCENES = (
             walk("stranger 2", (980, 350), (300, 350), 96, seconds=3.0),
         ),
         "busy",
+        quick=True,
     ),
     Scene("coming-and-going", 4.2, _comes_and_goes(), "wall"),
     Scene(
