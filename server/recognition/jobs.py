@@ -22,6 +22,7 @@ from . import photos
 from .gallery import Gallery
 from .messages import Done, Examine, Failed, Forget, Message, Ready, Recognise, Reply, Request, UseGallery
 from .pictures import Planes, plane_sizes
+from .search import Search
 from .tracks import Tracks
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Recogniser:
         self._ids = itertools.count(first_track_id)
         self._gallery = Gallery([], max_distance=0.0, margin=0.0)
         self._tracks: dict[str, Tracks] = {}
+        self._searches: dict[str, Search] = {}
         self._memory: SharedMemory | None = None
 
     def answer(self, request: Request) -> Iterator[Reply]:
@@ -79,6 +81,7 @@ class Recogniser:
                     tracks.change_gallery(gallery)
             case Forget(camera_id):
                 self._tracks.pop(camera_id, None)
+                self._searches.pop(camera_id, None)
 
     def close(self) -> None:
         """Let go of the shared memory; it belongs to the server."""
@@ -90,7 +93,10 @@ class Recogniser:
         """Boxes at once; then at most one look, because each holds up the next boxes by 84 ms."""
         planes = self._planes(request)
         tracks = self._tracks.setdefault(request.camera_id, Tracks(self._ids, self._gallery))
-        tracks.update(self._engine.find(planes), request.pts / CLOCK_HZ)
+        search = self._searches.setdefault(request.camera_id, Search(self._engine.detector))
+        at = request.pts / CLOCK_HZ
+        busy = tracks.wanting_a_look() is not None
+        tracks.update(search.faces(planes, tracks.expected(at), busy), at)
         before = tracks.faces()
         yield _detections(request, before)
         track = tracks.wanting_a_look()

@@ -9,7 +9,10 @@ enough for small faces costs 105 ms. So each frame is searched in three cheap pa
    certain, each at the size that suits the detector, side by side in one small canvas. So a followed face is seen in
    every frame, however small, and a pattern that looks like a face at one size only begins no track.
 
-Runs in the recognition process; keeps nothing of a picture.
+Together 63 ms while nobody is there or one small face is, 76 ms for thirty followed faces of 32 px, 42 ms without the
+tile; an embedding took 125 ms on that (loaded) machine. All six people of the tests' photograph are found in the first
+frame from 20 px. `python -m tests.bench.recognition` prints it. Runs in the recognition process; keeps nothing of a
+picture.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import numpy as np
 from ..events import UNKNOWN, Face
 from .gallery import Embedding, Gallery, Match
 from .motion import Motion, area, paired
-from .pictures import SURE, Detection
+from .pictures import SURE, Box, Detection
 
 # A face that was not seen for so long is gone; until then its box moves on as it did.
 LOST_AFTER_S = 0.5
@@ -95,6 +95,10 @@ class Tracks:
         self._follow(doubtful)
         self._tracks = [track for track in self._tracks if at - track.motion.seen_at <= LOST_AFTER_S]
         self._tracks += [Track(next(self._ids), Motion(seen.box, at), seen.confidence) for seen in fresh]
+
+    def expected(self, at: float) -> list[Box]:
+        """Where the followed faces should be at time `at`."""
+        return [track.motion.predicted(at) for track in self._tracks]
 
     def wanting_a_look(self) -> Track | None:
         """The track that needs an embedding most: never looked at first, then the longest overdue; larger first."""
