@@ -13,6 +13,9 @@ from .judging import SIZES, Appearance, Judgement, Track
 from .playing import Played
 from .report import table
 
+# Of the recognised frames. At rest a job is done before the next frame comes, unless many faces are new at once.
+TOO_MANY_DROPPED = 0.5
+
 Figures = dict[str, Any]
 Judged = tuple[Played, Judgement | None]
 
@@ -207,6 +210,8 @@ def _totals(figures: Figures) -> list[str]:
             f"recognition process {figures['process_cores']} cores",
             f"age of a result     median {_number(age['median'])} ms, p95 {_number(age['p95'])} ms (n = {age['n']})",
         ]
+        if figures["dropped"] > TOO_MANY_DROPPED * figures["recognised"]:
+            lines.append("too slow            more frames were dropped than this machine at rest would; measure again")
     return lines
 
 

@@ -125,9 +125,9 @@ SCENES = (
     ),
     Scene(
         "row",
-        2.5,
+        4.5,
         tuple(
-            standing(name, 170 + 180 * place, 330 + 10 * (place % 2), 58, seconds=2.5)
+            standing(name, 170 + 180 * place, 330 + 10 * (place % 2), 58, seconds=4.5)
             for place, name in enumerate(("Ada", "stranger 1", "Ben", "Cleo", "stranger 2", "Dan"))
         ),
         "wall",
