@@ -16,7 +16,6 @@ from .recognition.chart import chart
 from .recognition.comparison import compare
 from .recognition.gallery import Known
 from .recognition.people import PeopleStore
-from .recognition.wording import often
 
 
 def run(settings: Settings, risk: float, strangers: float, *, plot: Path | None, as_json: bool) -> int:
@@ -48,7 +47,7 @@ def report(found: Calibration) -> Iterator[str]:
         yield ""
         yield "Alike (distance, false marks expected):"
     for pair in found.alike:
-        yield f"  {pair.first_name} and {pair.second_name}: {pair.distance:.2f}, {often(pair.false_marks)}"
+        yield f"  {pair.first_name} and {pair.second_name}: {pair.distance:.2f}, {pair.often}"
     if found.people:
         yield ""
         yield "Threshold   False marks a day   People at risk"

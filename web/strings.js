@@ -136,4 +136,48 @@ export const strings = {
   delete: "Delete",
   /** @param {string} name */
   deletePerson: (name) => `Delete ${name}`,
+
+  /** @param {number} count */
+  visitors: (count) => (count === 1 ? "1 visitor" : `${count} visitors`),
+  noVisitors: ["No unknown visitors", "Whoever the cameras see clearly and nobody is enrolled for appears here by itself."],
+  noneIgnored: ["Nobody is ignored", "Visitors you ignore are kept here until they are deleted by themselves."],
+  visitorPhoto: "Face of an unknown visitor",
+  /** @param {number} times @param {string} first @param {string} last @param {string} camera */
+  seen: (times, first, last, camera) =>
+    times === 1 ? `Seen once, ${last} at camera ${camera}` : `Seen ${times} times, first ${first}, last ${last} at camera ${camera}`,
+  mayBe: "May be",
+  addAsPhoto: "Yes, add as a photo",
+  /** @param {string} name */
+  addAsPhotoOf: (name) => `Yes, add as a photo of ${name}`,
+  /** @param {string} name */
+  photoAdded: (name) => `The face is now a photo of ${name}.`,
+  enrol: "Enrol",
+  enrolAnyway: "Enrol anyway",
+  ignore: "Ignore",
+  bringBack: "Bring back",
+  visitorIgnored: "The visitor is ignored and not shown any more.",
+  visitorBack: "The visitor is back in the list.",
+  visitorDeleted: "The visitor's faces were deleted.",
+  confirmDeleteVisitor: "Delete this visitor's faces? Whoever comes again appears again; to prevent that, ignore instead.",
+  name: "Name",
+  rollNoOptional: "Roll no. (optional)",
+  classOptional: "Class (optional)",
+  save: "Save",
+  cancel: "Cancel",
+
+  /** @param {string} often @param {number} more people at risk than now */
+  consequence: (often, more) => {
+    const people = `${Math.abs(more)} ${Math.abs(more) === 1 ? "person" : "people"} ${more > 0 ? "more" : "fewer"}`;
+    return `False marks: ${often}. ${more === 0 ? "Nobody more or less" : people} at risk of being missed than now.`;
+  },
+  /** @param {number} aDay */
+  risk: (aDay) => (aDay >= 1 ? `${aDay} a day` : `one in ${Math.round(1 / aDay).toLocaleString()} days`),
+  /** @param {number} threshold */
+  setting: (threshold) => `SURVEILLX_RECOGNITION_DISTANCE=${threshold.toFixed(2)}`,
+  /** @param {number} threshold */
+  useSuggested: (threshold) => `Use ${threshold.toFixed(2)}, which keeps to it`,
+  noThreshold: "No threshold keeps to it",
+  /** @param {number} distance @param {string} often */
+  alike: (distance, often) => `${distance.toFixed(2)} apart; taken for each other ${often}`,
+  and: "and",
 };

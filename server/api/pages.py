@@ -90,6 +90,19 @@ async def attendance(request: Request, parts: PartsDep, date: str = "") -> Respo
     return _page(request, "attendance.html", today=today, day=_day(date) or today)
 
 
+@router.get("/visitors", dependencies=[SignedIn])
+async def visitors(request: Request, parts: PartsDep) -> Response:
+    """Unknown faces, and for how long they are kept."""
+    settings = parts.settings
+    return _page(request, "visitors.html", is_on=settings.visitors, days=settings.visitors_days)
+
+
+@router.get("/calibration", dependencies=[SignedIn])
+async def calibration(request: Request) -> Response:
+    """Will it work?"""
+    return _page(request, "calibration.html")
+
+
 @router.get("/login")
 async def login(request: Request, parts: PartsDep, next: str = "/") -> Response:  # noqa: A002
     """The sign-in form, unless there is no need for it."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..errors import Unprocessable
 from .comparison import BIN, Comparison, PersonPhotos
 from .spread import DIFFERENT_PEOPLE, SAME_PERSON, Spread
-from .wording import about_photos, summary
+from .wording import about_photos, often, summary
 
 LOWEST, HIGHEST, STEP = 0.30, 0.55, 0.01  # thresholds that are considered; at 0.60 strangers are named in any school
 NEAR_LIMIT = 0.05  # a person whose photos are this near to the threshold is at risk: another day adds as much
@@ -77,7 +77,7 @@ class PersonCheck:
 
 @dataclass(frozen=True, slots=True)
 class AlikePair:
-    """Two people and their smallest distance; `false_marks` a day are expected between them."""
+    """Two people and their smallest distance; `false_marks` a day are expected between them, `often` in words."""
 
     first_id: int
     first_name: str
@@ -85,22 +85,29 @@ class AlikePair:
     second_name: str
     distance: float
     false_marks: float
+    often: str
 
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What is to be expected at a threshold: false marks a day, between `low` and `high` (90 %), people `at_risk`."""
+    """What is to be expected at a threshold: false marks a day, between `low` and `high` (90 %), people `at_risk`.
+
+    `often` says the false marks in words.
+    """
 
     threshold: float
     false_marks: float
     low: float
     high: float
     at_risk: int
+    often: str
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The answer. `suggested` meets the risk, None where no threshold does; `curve` is for thresholds in steps.
+    """The answer. `suggested` meets the risk, None where no threshold does; `wanted` is the risk in words.
+
+    `curve` holds the rates at all thresholds that are considered.
 
     `same` and `different` count distances in bins of `bin` from 0: of one person's photos, of different people.
     """
@@ -113,6 +120,7 @@ class Calibration:
     people: tuple[PersonCheck, ...]
     alike: tuple[AlikePair, ...]
     is_thin: bool
+    wanted: str
     curve: tuple[Rates, ...]
     bin: float
     same: tuple[int, ...]
@@ -138,6 +146,7 @@ def calibrate(comparison: Comparison, assumed: Assumptions) -> Calibration:
         people=people,
         alike=alike,
         is_thin=is_thin,
+        wanted=often(assumed.risk),
         curve=tuple(model.rates(float(each)) for each in np.arange(LOWEST, HIGHEST + STEP / 2, STEP).round(2)),
         bin=BIN,
         same=tuple(comparison.same.tolist()),
@@ -176,12 +185,14 @@ class _Model:
 
     def rates(self, threshold: float) -> Rates:
         """What is to be expected."""
+        false_marks = self._false_marks(threshold, 0)
         return Rates(
             threshold=threshold,
-            false_marks=self._false_marks(threshold, 0),
+            false_marks=false_marks,
             low=self._false_marks(threshold, 1.645),
             high=self._false_marks(threshold, -1.645),
             at_risk=sum(self._is_at_risk(person, threshold) for person in self._people),
+            often=often(false_marks),
         )
 
     def threshold_for(self, risk: float) -> float | None:
@@ -206,7 +217,7 @@ class _Model:
         first, second, distance = self._people[one], self._people[two], float(self._nearest[one, two])
         markable = 2 - first.is_hidden - second.is_hidden
         marks = PASSES_A_DAY * markable * float(np.interp(distance, _APART, self._chances(self._assumed.threshold)))
-        return AlikePair(first.id, first.name, second.id, second.name, distance, marks)
+        return AlikePair(first.id, first.name, second.id, second.name, distance, marks, often(marks))
 
     def _is_at_risk(self, person: PersonPhotos, threshold: float) -> bool:
         own = [each for each in person.own if math.isfinite(each)]
