@@ -14,7 +14,7 @@ from . import __version__, rtc_compat
 from .access import Access
 from .api import attendance as attendance_routes
 from .api import audit as audit_routes
-from .api import auth, calibration, events, imports, pages, people, photos, problems, signalling, status
+from .api import auth, calibration, events, imports, pages, people, photos, problems, signalling, status, visitors
 from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
@@ -60,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         photos,
         imports,
         calibration,
+        visitors,
         attendance_routes,
         audit_routes,
         events,

@@ -43,7 +43,7 @@ async def test_live_page_has_a_player_for_every_camera_and_todays_date(school: L
     assert f'data-day="{school.parts.attendance.today()}"' in page
 
 
-@pytest.mark.parametrize("path", ["/", "/people", "/attendance"])
+@pytest.mark.parametrize("path", ["/", "/people", "/attendance", "/visitors"])
 async def test_page_marks_its_place_in_the_navigation(school: Live, path: str) -> None:
     response = await school.http.get(path)
     assert response.status_code == 200
@@ -51,7 +51,7 @@ async def test_page_marks_its_place_in_the_navigation(school: Live, path: str) -
     assert "/logout" not in response.text
 
 
-@pytest.mark.parametrize("path", ["/", "/people", "/attendance"])
+@pytest.mark.parametrize("path", ["/", "/people", "/attendance", "/visitors", "/calibration"])
 async def test_policy_lets_only_our_own_files_run(school: Live, path: str) -> None:
     response = await school.http.get(path)
     policy = directives(response)
@@ -64,7 +64,7 @@ async def test_policy_lets_only_our_own_files_run(school: Live, path: str) -> No
     assert re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|(?:src|href)=\"https?:", response.text) is None
 
 
-@pytest.mark.parametrize("path", ["/", "/people", "/attendance?date=2026-03-02"])
+@pytest.mark.parametrize("path", ["/", "/people", "/attendance?date=2026-03-02", "/visitors", "/calibration"])
 async def test_stranger_is_sent_to_sign_in_and_back(closed: Live, path: str) -> None:
     response = await closed.http.get(path)
     assert response.status_code == 303

@@ -168,7 +168,8 @@ export const strings = {
   /** @param {string} often @param {number} more people at risk than now */
   consequence: (often, more) => {
     const people = `${Math.abs(more)} ${Math.abs(more) === 1 ? "person" : "people"} ${more > 0 ? "more" : "fewer"}`;
-    return `False marks: ${often}. ${more === 0 ? "Nobody more or less" : people} at risk of being missed than now.`;
+    const missed = more === 0 ? "As many people at risk of being missed as now" : `${people} at risk of being missed than now`;
+    return `False marks: ${often}. ${missed}.`;
   },
   /** @param {number} aDay */
   risk: (aDay) => (aDay >= 1 ? `${aDay} a day` : `one in ${Math.round(1 / aDay).toLocaleString()} days`),

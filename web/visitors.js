@@ -102,10 +102,8 @@ function sayCount(count) {
   empty.hidden = count > 0;
   if (count === 0) {
     const [title, words] = ignored.checked ? strings.noneIgnored : strings.noVisitors;
-    empty.replaceChildren(
-      element("p", {}, [element("strong", { textContent: title })]),
-      element("p", { className: "quiet", textContent: words }),
-    );
+    const explanation = element("p", { className: "quiet", textContent: words, hidden: !("on" in list.dataset) });
+    empty.replaceChildren(element("p", {}, [element("strong", { textContent: title })]), explanation);
   }
 }
 

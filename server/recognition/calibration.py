@@ -138,7 +138,7 @@ def calibrate(comparison: Comparison, assumed: Assumptions) -> Calibration:
     alike = model.alike()
     is_thin = len(people) < FEW_PEOPLE
     return Calibration(
-        words=summary(people, now, suggested, len(alike), assumed, is_thin=is_thin),
+        words=summary(people, now, suggested, alike, assumed, is_thin=is_thin),
         assumptions=assumed,
         now=now,
         suggested=suggested,

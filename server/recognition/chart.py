@@ -13,7 +13,7 @@ import numpy as np
 from .calibration import Calibration
 from .comparison import BINS
 
-WIDTH, HEIGHT = 760, 340
+WIDTH, HEIGHT = 560, 320
 LEFT, RIGHT, TOP, BOTTOM = 16, 16, 56, 44  # around the bars
 FARTHEST = 1.2
 

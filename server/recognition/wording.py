@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .comparison import PersonPhotos
 
 if TYPE_CHECKING:
-    from .calibration import Assumptions, PersonCheck, Rates
+    from .calibration import AlikePair, Assumptions, PersonCheck, Rates
 
 
 def about_photos(
@@ -45,7 +45,7 @@ def summary(
     people: Sequence[PersonCheck],
     now: Rates,
     suggested: Rates | None,
-    alike: int,
+    alike: Sequence[AlikePair],
     assumed: Assumptions,
     *,
     is_thin: bool,
@@ -57,7 +57,7 @@ def summary(
     if is_thin:
         words.append(f"Estimated from few people, so it may be anything from {often(now.low)} to {often(now.high)}.")
     if alike:
-        words.append("One pair of people looks alike." if alike == 1 else f"{alike} pairs of people look alike.")
+        words.append(_about_pairs(alike, now))
     words.append(_advice(now, suggested, assumed))
     return tuple(words)
 
@@ -65,10 +65,10 @@ def summary(
 def often(a_day: float) -> str:
     """How often that is: "about one in 40 days"."""
     if a_day >= 1.5:
-        return f"about {a_day:.0f} a day"
-    if a_day >= 0.75:
-        return "about one a day"
+        return f"about {_rounded(a_day)} a day"
     days = 1 / a_day if a_day > 0 else math.inf
+    if days < 1.5:
+        return "about one a day"
     return f"about one in {_rounded(days)} days" if days < 10_000 else "fewer than one in 10,000 days"
 
 
@@ -79,14 +79,23 @@ def _readiness(people: Sequence[PersonCheck]) -> list[str]:
         words.append("One has only one photo and cannot be checked.")
     elif count["unchecked"]:
         words.append(f"{count['unchecked']} have only one photo each and cannot be checked.")
-    if count["at_risk"]:
-        words.append(f"{count['at_risk']} {'needs' if count['at_risk'] == 1 else 'need'} other or more photos.")
+    if count["at_risk"] == 1:
+        words.append("One needs other or more photos.")
+    elif count["at_risk"]:
+        words.append(f"{count['at_risk']} need other or more photos.")
     return words
 
 
 def _rate(now: Rates, assumed: Assumptions) -> str:
     strangers = f"{assumed.strangers:g} {'stranger' if assumed.strangers == 1 else 'strangers'} a day"
     return f"False marks at the threshold in force, {now.threshold:.2f}: {often(now.false_marks)}, with {strangers}."
+
+
+def _about_pairs(alike: Sequence[AlikePair], now: Rates) -> str:
+    words = "One pair of people looks alike" if len(alike) == 1 else f"{len(alike)} pairs of people look alike"
+    if sum(pair.false_marks for pair in alike) < now.false_marks / 2:
+        return f"{words}."
+    return f"{words}, which makes most of the false marks: clearer photos of them help more than the threshold."
 
 
 def _advice(now: Rates, suggested: Rates | None, assumed: Assumptions) -> str:

@@ -37,8 +37,8 @@ async def fill(data: Path) -> None:
     database = open_database(Settings(data=data))
     pictures = [jpeg(picture) for picture in portraits()]
     people = PeopleStore(database)
-    for person, name, apart in ((1, "Ada Sample", (0.0, 0.3)), (2, MARKUP, (0.0,)), (3, "Zoë 学生", (0.0, 0.2))):
-        photos = [ExaminedPhoto(face(person, distance), pictures[person]) for distance in apart]
+    for person, name, distances in ((1, "Ada Sample", (0.0, 0.3)), (2, MARKUP, (0.0,)), (3, "Zoë 学生", (0.0, 0.2))):
+        photos = [ExaminedPhoto(face(person, distance), pictures[person]) for distance in distances]
         await people.add(name, str(person), photos)
     twin = ExaminedPhoto(face(1, -0.48), pictures[4])
     await people.add("Ida Sample", None, [twin])
@@ -114,7 +114,7 @@ def test_a_visitor_who_is_gone_is_told_and_a_new_one_appears_by_itself(school: S
 
 def test_will_it_work_says_who_what_and_which_threshold(school: Stack, page: Page) -> None:
     page.goto(f"{school.url}/calibration")
-    expect(page.locator("#verdict")).to_have_text("Ready: 1 of 4 people.")
+    expect(page.locator("#verdict")).to_have_text("Ready: 2 of 4 people.")
     risks = page.locator("#at-risk")
     expect(risks).to_contain_text(MARKUP)
     expect(risks).to_contain_text("Only one photo, so it cannot be checked.")
