@@ -163,7 +163,7 @@ def test_thin_data_is_said_to_be_thin_and_estimated_with_care() -> None:
 
 def test_nobody_and_one() -> None:
     nobody = calibrated([])
-    assert nobody.words == ("Nobody is enrolled yet, so there is nothing to check.",)
+    assert nobody.words == ("Nobody is enrolled yet. Add people first, then see here whether it will work.",)
     assert nobody.now.false_marks == 0
     assert "</svg>" in chart(nobody)
     one = calibrated(people(1, 1))

@@ -55,6 +55,7 @@ async function load() {
  */
 function show(found, asked, isFirst) {
   find("#report", HTMLElement).hidden = false;
+  find("#figures", HTMLElement).hidden = found.people.length === 0;
   const [verdict, ...words] = found.words;
   find("#verdict", HTMLElement).textContent = verdict;
   find("#words", HTMLElement).replaceChildren(...words.map((each) => element("li", { textContent: each })));

@@ -52,7 +52,7 @@ def summary(
 ) -> tuple[str, ...]:
     """The answer in a few sentences, the most important first."""
     if not people:
-        return ("Nobody is enrolled yet, so there is nothing to check.",)
+        return ("Nobody is enrolled yet. Add people first, then see here whether it will work.",)
     words = [*_readiness(people), _rate(now, assumed)]
     if is_thin:
         words.append(f"Estimated from few people, so it may be anything from {often(now.low)} to {often(now.high)}.")
