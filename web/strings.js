@@ -143,7 +143,7 @@ export const strings = {
   noneIgnored: ["Nobody is ignored", "Visitors you ignore are kept here until they are deleted by themselves."],
   visitorPhoto: "Face of an unknown visitor",
   /** @param {number} times @param {string} first @param {string} last @param {string} camera */
-  seen: (times, first, last, camera) =>
+  visitorSeen: (times, first, last, camera) =>
     times === 1 ? `Seen once, ${last} at camera ${camera}` : `Seen ${times} times, first ${first}, last ${last} at camera ${camera}`,
   mayBe: "May be",
   addAsPhoto: "Yes, add as a photo",

@@ -54,7 +54,7 @@ export class VisitorCard extends EventTarget {
   update(visitor) {
     this.#visitor = visitor;
     const { appearances, first_seen: first, last_seen: last, camera_id: camera } = visitor;
-    this.#when.textContent = strings.seen(appearances, shortMoment(first), shortMoment(last), camera);
+    this.#when.textContent = strings.visitorSeen(appearances, shortMoment(first), shortMoment(last), camera);
     if (!this.isBusy && !this.#hint.contains(document.activeElement)) {
       this.#showHint(visitor.resembles);
     }

@@ -121,7 +121,7 @@ def test_will_it_work_says_who_what_and_which_threshold(school: Stack, page: Pag
     expect(page.locator("#alike")).to_contain_text("Ada Sample and Ida Sample")
     plot = page.locator("#plot")
     until_sync(lambda: plot.evaluate("image => image.complete && image.naturalWidth > 0"), what="the plot is drawn")
-    page.get_by_label("Threshold").fill("0.4")
+    page.get_by_role("slider", name="Threshold").fill("0.4")
     expect(page.locator("#setting")).to_have_text("SURVEILLX_RECOGNITION_DISTANCE=0.40")
     expect(page.locator("#consequence")).to_contain_text("False marks: ")
     page.get_by_label("Strangers in the picture a day").fill("500")
