@@ -148,7 +148,6 @@ def test_expected_false_marks_agree_with_simulated_strangers() -> None:
     strangers = people(10_000, 1, seed=2)
     named = sum(gallery.match(face.embedding).person_id is not None for face in strangers)
     expected = calibrated(faces, threshold=0.55, strangers=10_000).now.false_marks
-    print(named, expected)
     assert named > 50
     assert named / 1.5 < expected < named * 4
 
