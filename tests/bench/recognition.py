@@ -152,7 +152,8 @@ async def measure_whole(seconds: float) -> None:
         used = cpu_seconds(process.pid) - cpu
     finally:
         await worker.close()
-    dropped = sum(sample.value for metric in metrics.frames_dropped.collect() for sample in metric.samples)
+    samples = [each for metric in metrics.frames_dropped.collect() for each in metric.samples]
+    dropped = sum(each.value for each in samples if each.name.endswith("_total"))
     print(f"whole            : {len(ages) / elapsed:.1f} recognitions/s, result age {spread(ages)}")
     print(f"                   process {used / elapsed:.2f} core, {named} results with the name, {dropped:.0f} dropped")
 
