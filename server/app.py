@@ -14,7 +14,20 @@ from . import __version__, rtc_compat
 from .access import Access
 from .api import attendance as attendance_routes
 from .api import audit as audit_routes
-from .api import auth, calibration, events, imports, pages, people, photos, problems, signalling, status, visitors
+from .api import (
+    auth,
+    calibration,
+    events,
+    from_camera,
+    imports,
+    pages,
+    people,
+    photos,
+    problems,
+    signalling,
+    status,
+    visitors,
+)
 from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
@@ -58,6 +71,7 @@ def create_app(settings: Settings) -> FastAPI:
         status,
         people,
         photos,
+        from_camera,
         imports,
         calibration,
         visitors,

@@ -3,7 +3,9 @@
  * The server's JSON routes. Every request has a deadline; every failure is an ApiError with words for a person.
  *
  * @typedef {{ id: string, online: boolean }} CameraStatus
- * @typedef {{ id: number, name: string, roll_no: string | null, photos: number }} Person
+ * @typedef {{ id: number, name: string, roll_no: string | null, class_name: string | null, consent: boolean,
+ *   photos: number }} Person
+ * @typedef {{ id: number, name: string, distance: number }} Resemblance
  * @typedef {{ id: number, person_id: number, name: string, roll_no: string | null, class_name: string | null,
  *   camera_id: string, timestamp: string, distance: number | null, session: string,
  *   source: "recognised" | "manual" | "school" }} Attendance
@@ -30,12 +32,13 @@ const TIMEOUT_MS = 8_000;
 export class ApiError extends Error {
   /**
    * @param {string} message
-   * @param {{ status?: number, reason?: string, retryAfterMs?: number }} [about]
+   * @param {{ status?: number, reason?: string, resembles?: Resemblance[], retryAfterMs?: number }} [about]
    */
-  constructor(message, { status = 0, reason = "", retryAfterMs = 0 } = {}) {
+  constructor(message, { status = 0, reason = "", resembles = [], retryAfterMs = 0 } = {}) {
     super(message);
     this.status = status;
     this.reason = reason;
+    this.resembles = resembles;
     this.retryAfterMs = retryAfterMs;
   }
 
@@ -84,11 +87,12 @@ async function send(path, init) {
  * @param {Response} response
  */
 async function problem(response) {
-  const { detail, reason } = await response.json().catch(() => ({}));
+  const { detail, reason, resembles } = await response.json().catch(() => ({}));
   const retryAfterMs = Number(response.headers.get("Retry-After") ?? 0) * 1000;
   return new ApiError(typeof detail === "string" ? detail : strings.serverError(response.status), {
     status: response.status,
     reason: typeof reason === "string" ? reason : "",
+    resembles: Array.isArray(resembles) ? resembles : [],
     retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 0,
   });
 }

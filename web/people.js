@@ -1,18 +1,36 @@
 // @ts-check
-/** The People page: who is enrolled, adding someone with photos, deleting someone. */
+/** The People page: who is enrolled, found by search and class; everything else happens in dialogs. */
 
-import { ApiError, request } from "./api.js";
+import { AddPerson } from "./add-person.js";
+import { request } from "./api.js";
+import { DeletePerson } from "./delete-person.js";
 import { element, find } from "./dom.js";
+import { EditPerson } from "./edit-person.js";
+import { ImportClass } from "./import.js";
+import { PickFace } from "./pick.js";
 import { strings } from "./strings.js";
-
-/** Ten photos from a phone over a slow line, and a look at each. */
-const ADD_WITHIN_MS = 120_000;
 
 const list = find("#people", HTMLUListElement);
 const empty = find("#nobody", HTMLElement);
-const form = find("#add", HTMLFormElement);
-const fields = find("#add fieldset", HTMLFieldSetElement);
+const nothingFound = find("#nothing-found", HTMLElement);
+const count = find("#count", HTMLElement);
+const filter = find("#filter", HTMLFormElement);
+const search = find("#search", HTMLInputElement);
+const chosenClass = find("#class", HTMLSelectElement);
 const status = find("#status", HTMLElement);
+const classes = element("datalist", { id: "classes" });
+
+/** @typedef {{ person: import("./api.js").Person, card: HTMLLIElement, words: string }} Shown */
+/** @type {Shown[]} */
+let shown = [];
+/** Pictures may have changed with the people: another address each time they are loaded. */
+let loads = 0;
+
+const adding = new AddPerson();
+const editing = new EditPerson();
+const deleting = new DeletePerson();
+const picking = new PickFace();
+const importing = new ImportClass();
 
 /**
  * @param {string} text
@@ -25,71 +43,87 @@ function say(text, kind) {
 
 /** @param {unknown} error */
 function sayError(error) {
-  say(error instanceof ApiError ? error.message : String(error), "error");
+  say(error instanceof Error ? error.message : String(error), "error");
 }
 
 async function load() {
   /** @type {import("./api.js").Person[]} */
   const people = await request("/api/people");
-  list.replaceChildren(...people.map(card));
+  loads += 1;
+  shown = people.map((person) => ({ person, card: card(person), words: searchable(person) }));
+  list.replaceChildren(...shown.map((each) => each.card));
   empty.hidden = people.length > 0;
+  filter.hidden = people.length === 0;
+  offerClasses(people);
+  show();
+}
+
+/** @param {import("./api.js").Person} person */
+function searchable({ name, roll_no, class_name }) {
+  return [name, roll_no, class_name].join("\n").toLocaleLowerCase();
+}
+
+/** @param {import("./api.js").Person[]} people */
+function offerClasses(people) {
+  const names = [...new Set(people.map((each) => each.class_name ?? ""))].filter(Boolean);
+  names.sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  const before = chosenClass.value;
+  chosenClass.replaceChildren(
+    element("option", { value: "", textContent: strings.allClasses }),
+    ...names.map((name) => element("option", { value: name, textContent: name })),
+  );
+  chosenClass.value = names.includes(before) ? before : "";
+  chosenClass.hidden = names.length === 0;
+  classes.replaceChildren(...names.map((value) => element("option", { value })));
+}
+
+function show() {
+  const wanted = search.value.trim().toLocaleLowerCase();
+  let found = 0;
+  for (const { person, card: item, words } of shown) {
+    const matches = words.includes(wanted) && (chosenClass.value === "" || person.class_name === chosenClass.value);
+    item.hidden = !matches;
+    found += Number(matches);
+  }
+  count.textContent = shown.length ? strings.people(found, shown.length) : "";
+  nothingFound.hidden = found > 0 || shown.length === 0;
 }
 
 /** @param {import("./api.js").Person} person */
 function card(person) {
-  const photo = element("img", { src: `/api/people/${person.id}/photo`, alt: "", loading: "lazy", width: 64, height: 64 });
-  const about = [person.roll_no ? strings.rollNo(person.roll_no) : "", strings.photos(person.photos)];
-  const words = element("div", { className: "who" }, [
+  const photo = element("img", { loading: "lazy", decoding: "async", alt: "", width: 64, height: 64 });
+  photo.src = `/api/people/${person.id}/photo?${loads}`;
+  const about = [
+    person.roll_no ? strings.rollNo(person.roll_no) : "",
+    person.class_name ? strings.inClass(person.class_name) : "",
+    strings.photos(person.photos),
+  ];
+  const words = element("span", { className: "who" }, [
     element("strong", { textContent: person.name, dir: "auto" }),
     element("span", { className: "quiet", textContent: about.filter(Boolean).join(" · ") }),
   ]);
-  const remove = element("button", {
-    type: "button",
-    className: "danger",
-    textContent: strings.delete,
-    ariaLabel: strings.deletePerson(person.name),
+  if (!person.consent) {
+    words.append(element("span", { className: "tag", textContent: strings.noConsent }));
+  }
+  const open = element("button", { type: "button", className: "person", ariaLabel: strings.edit(person.name) }, [photo, words]);
+  open.addEventListener("click", () => editing.open(person));
+  return element("li", { className: person.consent ? "" : "hidden-face" }, [open]);
+}
+
+/** @param {EventTarget} dialog */
+function follow(dialog) {
+  dialog.addEventListener("changed", (event) => {
+    say(/** @type {CustomEvent} */ (event).detail, "done");
+    load().catch(sayError);
   });
-  remove.addEventListener("click", () => deletePerson(person, remove));
-  return element("li", { className: "person" }, [photo, words, remove]);
 }
 
-/**
- * @param {import("./api.js").Person} person
- * @param {HTMLButtonElement} button
- */
-async function deletePerson(person, button) {
-  if (!confirm(strings.confirmDelete(person.name))) {
-    return;
-  }
-  button.disabled = true;
-  try {
-    await request(`/api/people/${person.id}`, { method: "DELETE" });
-    say(strings.deleted(person.name), "done");
-    await load();
-  } catch (error) {
-    button.disabled = false;
-    sayError(error);
-  }
-}
-
-async function addPerson() {
-  const data = new FormData(form);
-  fields.disabled = true;
-  say(strings.adding, "busy");
-  try {
-    const person = await request("/api/people", { method: "POST", form: data, timeoutMs: ADD_WITHIN_MS });
-    say(strings.added(person.name), "done");
-    form.reset();
-    await load();
-  } catch (error) {
-    sayError(error);
-  } finally {
-    fields.disabled = false;
-  }
-}
-
-form.addEventListener("submit", (event) => {
-  event.preventDefault();
-  addPerson();
-});
+document.body.append(classes);
+[adding, editing, deleting, picking, importing].forEach(follow);
+editing.addEventListener("remove", (event) => deleting.open(/** @type {CustomEvent} */ (event).detail));
+find("#open-add", HTMLButtonElement).addEventListener("click", () => adding.open());
+find("#open-pick", HTMLButtonElement).addEventListener("click", () => picking.open(shown.map(({ person }) => person)));
+find("#open-import", HTMLButtonElement).addEventListener("click", () => importing.open());
+filter.addEventListener("input", show);
+filter.addEventListener("submit", (event) => event.preventDefault());
 load().catch(sayError);

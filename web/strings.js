@@ -126,16 +126,78 @@ export const strings = {
   photos: (count) => (count === 1 ? "1 photo" : `${count} photos`),
   /** @param {string} roll */
   rollNo: (roll) => `Roll no. ${roll}`,
+  /** @param {string} name */
+  inClass: (name) => `Class ${name}`,
+  allClasses: "All classes",
+  /** @param {number} found @param {number} all */
+  people: (found, all) => (found === all ? `${all} enrolled` : `${found} of ${all}`),
+  noConsent: "No consent",
+  /** @param {string} name */
+  edit: (name) => `Edit ${name}`,
+  name: "Name",
+  rollNoOptional: "Roll no. (optional)",
+  classOptional: "Class (optional)",
+  consent: "Consent given",
+  consentHelp: "Without consent: pixelated everywhere, never marked.",
+  choosePhotos: "Choose photos, or drop them here",
+  choosePhotosHelp: "The person alone, facing the camera, in good light. Several are better than one.",
+  photoNeeded: "Choose at least one photo first.",
+  waiting: "Ready",
+  looking: "Looking at the face…",
+  photoStored: "Added",
+  alreadyThere: "Stored already",
+  remove: "Leave out",
+  /** @param {string} file */
+  removePhoto: (file) => `Leave out ${file}`,
+  removeStored: "Delete this photo",
+  add: "Add",
+  addAnyway: "Add anyway",
+  addPerson: "Add person",
+  addRest: "Add these photos",
   adding: "Looking at the photos…",
+  /** @param {number} refused @param {number} stored */
+  refused: (refused, stored) =>
+    `${refused === 1 ? "1 photo was" : `${refused} photos were`} refused; see why beside it. ` +
+    (stored ? `The other ${stored === 1 ? "one is" : `${stored} are`} stored.` : "Nothing is stored yet."),
   /** @param {string} name */
   added: (name) => `${name} was added and is recognised from now on.`,
   /** @param {string} name */
-  confirmDelete: (name) => `Delete ${name}? The photos, the face data and all attendance of this person go with it.`,
+  saved: (name) => `${name} was saved.`,
+  confirmDelete: "The photos and everything measured of this face go for good, at once. What becomes of attendance is configured; the receipt tells.",
+  keep: "Keep",
+  done: "Done",
   /** @param {string} name */
   deleted: (name) => `${name} was deleted.`,
-  delete: "Delete",
+  receiptWords: "This is the receipt of what was deleted.",
+  /** @param {Record<string, any>} receipt @returns {[string, string][]} */
+  receipt: (receipt) => [
+    ["Pictures of the face", String(receipt.photos)],
+    ["Measurements of the face", String(receipt.embeddings)],
+    ["Pictures that proved attendance", String(receipt.evidence)],
+    ["Faces among visitors", String(receipt.visitors)],
+    ["Attendance", Object.entries(receipt.attendance).map(([what, count]) => `${count} ${what}`).join(", ")],
+    ["Name and numbers", receipt.record],
+    ["When", new Date(receipt.deleted_at).toLocaleString()],
+  ],
   /** @param {string} name */
-  deletePerson: (name) => `Delete ${name}`,
+  deletePerson: (name) => `Delete ${name}?`,
+  someoneNew: "Someone new",
+  clickFace: "Click the face of the person to add. Wait until they look at the camera.",
+  /** @param {string} name */
+  pickFace: (name) => `Pick this face: ${name}`,
+  reading: "Reading…",
+  /** @param {number} people @param {number} photos @param {number} faults */
+  planned: (people, photos, faults) =>
+    `${people === 1 ? "1 person" : `${people} people`} with ${photos === 1 ? "1 photo" : `${photos} photos`}` +
+    (faults ? `; ${faults} cannot be used, see below.` : "."),
+  /** @param {string} name */
+  importing: (name) => `Adding ${name}…`,
+  outcome: { "person added": "Person added", "photo added": "Photo added", "already there": "Stored already", refused: "Refused" },
+  /** @param {number} people @param {number} photos @param {number} there @param {number} refused */
+  imported: (people, photos, there, refused) =>
+    `${people === 1 ? "1 person" : `${people} people`} added, ${photos} further photos, ${there} stored already, ${refused} refused.`,
+  /** @param {string} summary */
+  stopped: (summary) => `Stopped. ${summary}`,
 
   /** @param {number} count */
   visitors: (count) => (count === 1 ? "1 visitor" : `${count} visitors`),
@@ -145,6 +207,7 @@ export const strings = {
   /** @param {number} times @param {string} first @param {string} last @param {string} camera */
   visitorSeen: (times, first, last, camera) =>
     times === 1 ? `Seen once, ${last} at camera ${camera}` : `Seen ${times} times, first ${first}, last ${last} at camera ${camera}`,
+  delete: "Delete",
   mayBe: "May be",
   addAsPhoto: "Yes, add as a photo",
   /** @param {string} name */
@@ -159,9 +222,6 @@ export const strings = {
   visitorBack: "The visitor is back in the list.",
   visitorDeleted: "The visitor's faces were deleted.",
   confirmDeleteVisitor: "Delete this visitor's faces? Whoever comes again appears again; to prevent that, ignore instead.",
-  name: "Name",
-  rollNoOptional: "Roll no. (optional)",
-  classOptional: "Class (optional)",
   save: "Save",
   cancel: "Cancel",
 

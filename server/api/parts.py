@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends
@@ -21,6 +21,7 @@ from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
 from ..sessions import SessionRegistry
 from ..visitors import VisitorStore
+from .looks import Looks
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Parts:
     recognition: RecognitionWorker
     cameras: Cameras
     sessions: SessionRegistry
+    looks: Looks = field(default_factory=Looks)
 
 
 def parts(connection: HTTPConnection) -> Parts:
