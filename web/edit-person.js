@@ -13,7 +13,7 @@ import { strings } from "./strings.js";
 export class EditPerson extends EventTarget {
   #sheet = new Sheet("#edit");
   #title = this.#sheet.part("h2", HTMLElement);
-  #faces = this.#sheet.part(".faces", HTMLUListElement);
+  #faces = this.#sheet.part(".stored-faces", HTMLUListElement);
   #fields = new PersonFields(this.#sheet.part(".fields", HTMLFieldSetElement));
   #tray = new PhotoTray(this.#sheet.part(".photo-tray", HTMLElement));
   /** @type {import("./api.js").Person | null} */
