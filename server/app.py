@@ -40,6 +40,7 @@ from .metrics import Metrics
 from .recognition.compared import ComparedPeople
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
+from .retention import Purge, retain
 from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
 from .visitors import VisitorStore
@@ -101,8 +102,9 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         rollcall.announce(marked)
 
     attendance = AttendanceStore(database, settings, metrics, on_late=announce)
-    rollcall = RollCall(attendance, bus, metrics, show)
-    recognition = RecognitionWorker(settings, metrics, rollcall.take)
+    visitors = VisitorStore(database, settings)
+    rollcall = RollCall(attendance, visitors, bus, metrics, show)
+    recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
     cameras = Cameras(settings, metrics, bus, recognition)
     parts = Parts(
         settings=settings,
@@ -112,7 +114,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         database=database,
         people=people,
         compared=ComparedPeople(people),
-        visitors=VisitorStore(database, settings),
+        visitors=visitors,
         attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,
@@ -133,12 +135,22 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")
     if parts.settings.webhook_url:  # before what marks, so that it hears of every mark
         await _running(stack, Webhook(parts.settings, parts.metrics, parts.events).run, "webhook")
+    await _background(stack, retain(_purges(parts), parts.database.forget_deleted), "retention")
     await _running(stack, parts.attendance.run, "attendance")
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     await _running(stack, parts.sessions.run, "sessions")
     stack.push_async_callback(legacy.close)
     await legacy.start()
+
+
+def _purges(parts: Parts) -> tuple[Purge, ...]:
+    settings = parts.settings
+    return (
+        Purge("proofs of attendance", parts.attendance.purge_evidence, settings.evidence_days),
+        Purge("visitors", parts.visitors.purge, settings.visitors_days),
+        Purge("audit lines", parts.audit.purge, settings.audit_days),
+    )
 
 
 async def _running(stack: AsyncExitStack, run: Callable[[asyncio.Event], Coroutine[Any, Any, None]], name: str) -> None:

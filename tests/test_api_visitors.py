@@ -64,7 +64,7 @@ async def test_enrolled_as_a_new_person_with_all_good_faces(served: Served) -> N
     person = response.json()
     assert (person["name"], person["roll_no"], person["class_name"], person["photos"]) == ("<b>Zoë</b>", "17", "5b", 2)
     assert response.headers["location"] == f"/api/people/{person['id']}"
-    assert len(served.parts.recognition._gallery) == 1, "known at once"
+    assert len({known.person_id for known in served.parts.recognition._known.faces}) == 1, "known at once"
     assert (await served.client.get(f"/api/people/{person['id']}/photo")).content == PICTURE
     assert (await served.client.get("/api/visitors")).json() == []
     actions = [line.action for line in await served.parts.audit.recent(9)]

@@ -144,7 +144,7 @@ def test_the_threshold_for_a_risk_meets_it_and_the_next_one_does_not(risk: float
 def test_expected_false_marks_agree_with_simulated_strangers() -> None:
     """Strangers made by the same recipe: the gallery itself names about as many as expected, rather fewer."""
     faces = people(60)
-    gallery = Gallery(faces, 0.55, 0.0)
+    gallery = Gallery(Known(tuple(faces)), 0.55, 0.0)
     strangers = people(10_000, 1, seed=2)
     named = sum(gallery.match(face.embedding).person_id is not None for face in strangers)
     expected = calibrated(faces, threshold=0.55, strangers=10_000).now.false_marks

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from server.recognition.gallery import DIMENSIONS, Embedding, Gallery, KnownFace, Match, as_embedding
+from server.recognition.gallery import DIMENSIONS, Embedding, Gallery, Known, KnownFace, Match, as_embedding
 
 
 def at(*coordinates: float) -> Embedding:
@@ -19,16 +19,18 @@ def at(*coordinates: float) -> Embedding:
     return embedding
 
 
-def gallery(*faces: KnownFace, max_distance: float = 0.5, margin: float = 0.04) -> Gallery:
-    return Gallery(faces, max_distance, margin)
+def gallery(
+    *faces: KnownFace, max_distance: float = 0.5, margin: float = 0.04, not_them: tuple[KnownFace, ...] = ()
+) -> Gallery:
+    return Gallery(Known(faces, not_them), max_distance, margin, not_them_distance=0.2)
 
 
 ANN, BEN = KnownFace(7, "Ann", at(0.0)), KnownFace(3, "Ben", at(1.0))
 
 
 def test_nearest_person_within_the_distance() -> None:
-    assert gallery(ANN, BEN).match(at(0.25)) == Match(7, "Ann", 0.25)
-    assert gallery(ANN, BEN).match(at(0.75)) == Match(3, "Ben", 0.25)
+    assert gallery(ANN, BEN).match(at(0.25)) == Match(7, "Ann", 0.25, margin=0.5)
+    assert gallery(ANN, BEN).match(at(0.75)) == Match(3, "Ben", 0.25, margin=0.5)
 
 
 def test_too_far_from_everybody_is_unknown() -> None:
@@ -49,12 +51,12 @@ def test_between_two_people_is_unknown() -> None:
 
 def test_photos_of_one_person_do_not_compete() -> None:
     again = KnownFace(7, "Ann", at(0.01))
-    assert gallery(again, BEN, ANN).match(at(0.0)) == Match(7, "Ann", 0.0)
+    assert gallery(again, BEN, ANN).match(at(0.0)) == Match(7, "Ann", 0.0, margin=1.0)
 
 
 def test_two_people_with_one_face_are_unknown() -> None:
     twin = KnownFace(9, "Ann's twin", at(0.0))
-    assert gallery(ANN, twin).match(at(0.0)) == Match(None, "Unknown", 0.0)
+    assert gallery(ANN, twin).match(at(0.0)) == Match(None, "Unknown", 0.0, margin=0.0)
 
 
 def test_empty_gallery_knows_nobody() -> None:
@@ -63,10 +65,33 @@ def test_empty_gallery_knows_nobody() -> None:
     assert empty.match(at(0.0)) == Match(None, "Unknown", None)
 
 
+def test_who_gave_no_consent_is_told() -> None:
+    match = gallery(KnownFace(7, "Ann", at(0.0), is_hidden=True), BEN).match(at(0.1))
+    assert (match.person_id, match.is_hidden) == (7, True)
+
+
+def test_a_face_that_was_told_not_to_be_someone_is_not_named_so_again() -> None:
+    known = gallery(ANN, BEN, not_them=(KnownFace(7, "Ann", at(0.0, 0.4)),))
+    assert known.match(at(0.0, 0.38)).person_id is None, "the face itself"
+    assert known.match(at(0.0, 0.25)).person_id is None, "nearer to that face than to Ann"
+    assert known.match(at(0.0, 0.1)).person_id == 7, "Ann herself"
+    assert known.match(at(0.9, 0.1)).person_id == 3, "Ben has nothing to do with it"
+
+
+def test_the_second_best_does_not_take_the_place_of_who_it_is_not() -> None:
+    near = KnownFace(9, "Cid", at(0.1))
+    known = gallery(ANN, near, not_them=(KnownFace(7, "Ann", at(0.0)),))
+    assert known.match(at(0.0)) == Match(None, "Unknown", 0.0, margin=0.1)
+
+
+def test_a_face_of_nobody_enrolled_any_more_changes_nothing() -> None:
+    assert gallery(BEN, not_them=(KnownFace(7, "Ann", at(1.0)),)).match(at(1.0)).person_id == 3
+
+
 def test_it_crosses_a_process_border() -> None:
     copy = pickle.loads(pickle.dumps(gallery(ANN, BEN)))
     assert len(copy) == 2
-    assert copy.match(at(1.0)) == Match(3, "Ben", 0.0)
+    assert copy.match(at(1.0)) == Match(3, "Ben", 0.0, margin=1.0)
 
 
 @pytest.mark.parametrize("wrong", [np.zeros(127), np.zeros((1, DIMENSIONS)), at(float("nan")), at(float("inf"))])

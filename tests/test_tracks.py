@@ -6,11 +6,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from server.recognition.gallery import Embedding, Gallery, KnownFace
+from server.recognition.gallery import Embedding, Gallery, Known, KnownFace
+from server.recognition.options import RecogniserOptions
 from server.recognition.pictures import Detection
+from server.recognition.quality import Quality
 from server.recognition.tracks import Track, Tracks
 
 STEP_S = 1 / 6
+OPTIONS = RecogniserOptions()
+GOOD = Quality(0.5, None)
 
 
 def embedding(person: int, blur: float = 0.0) -> Embedding:
@@ -22,7 +26,7 @@ def embedding(person: int, blur: float = 0.0) -> Embedding:
 
 
 def gallery(*people: int) -> Gallery:
-    return Gallery([KnownFace(person, f"Person {person}", embedding(person)) for person in people], 0.5, 0.04)
+    return Gallery(Known(tuple(KnownFace(each, f"Person {each}", embedding(each)) for each in people)), 0.5, 0.04)
 
 
 def at(x: float, y: float = 100, size: float = 80, confidence: float = 0.9) -> Detection:
@@ -30,13 +34,16 @@ def at(x: float, y: float = 100, size: float = 80, confidence: float = 0.9) -> D
 
 
 def tracks_of(known: Gallery | None = None) -> Tracks:
-    return Tracks(itertools.count(1), known or gallery())
+    return Tracks(itertools.count(1), known or gallery(), OPTIONS)
 
 
-def wanted(tracks: Tracks) -> Track:
-    track = tracks.wanting_a_look()
-    assert track is not None
-    return track
+def look(tracks: Tracks, track: Track, face: Embedding, quality: float = 0.5) -> None:
+    tracks.look(track, face, Quality(quality, None), b"crop %d" % track.id)
+
+
+def name(tracks: Tracks, track: Track, person: int) -> None:
+    for _ in range(3):
+        look(tracks, track, embedding(person))
 
 
 def ids(tracks: Tracks) -> list[int]:
@@ -138,85 +145,148 @@ def test_the_same_moment_twice_changes_nothing() -> None:
 
 def test_cameras_share_the_numbers() -> None:
     numbers = itertools.count(7)
-    cameras = [Tracks(numbers, gallery()) for _ in range(2)]
+    cameras = [Tracks(numbers, gallery(), OPTIONS) for _ in range(2)]
     for camera in cameras:
         camera.update([at(100)], 0.0)
     assert [ids(camera) for camera in cameras] == [[7], [8]]
 
 
-def test_one_good_look_names_a_face() -> None:
+def test_three_looks_that_agree_name_a_face() -> None:
     tracks = tracks_of(gallery(1, 2))
     tracks.update([at(100)], 0.0)
-    assert [(face.person_id, face.name) for face in tracks.faces()] == [(None, "Unknown")]
-    tracks.look(wanted(tracks), embedding(2, 0.3))
+    (track,) = tracks.waiting()
+    for _ in range(2):
+        look(tracks, track, embedding(2, 0.3))
+        assert [(face.person_id, face.name) for face in tracks.faces()] == [(None, "Unknown")]
+    look(tracks, track, embedding(2, 0.3))
     face = tracks.faces()[0]
     assert (face.person_id, face.name) == (2, "Person 2")
     assert face.distance == pytest.approx(0.3)
 
 
-def test_new_faces_are_looked_at_first_and_the_larger_before_the_smaller() -> None:
+def test_faces_with_fewer_looks_come_first_then_the_larger() -> None:
     tracks = tracks_of(gallery(1))
-    tracks.update([at(100, size=60), at(400, size=90)], 0.0)
-    first = wanted(tracks)
-    assert first.id == 2
-    tracks.look(first, embedding(1))
-    second = wanted(tracks)
-    assert second.id == 1
-    tracks.look(second, embedding(5))
-    assert tracks.wanting_a_look() is None
+    tracks.update([at(100, size=60), at(400, size=90), at(700, size=70)], 0.0)
+    assert [track.id for track in tracks.waiting()] == [2, 3, 1]
+    look(tracks, tracks.waiting()[0], embedding(1))
+    assert [track.id for track in tracks.waiting()] == [3, 1, 2]
 
 
-def test_a_named_face_is_confirmed_every_few_seconds_and_an_unknown_one_sooner() -> None:
+def test_a_named_face_rests_until_it_is_to_be_confirmed() -> None:
     tracks = tracks_of(gallery(1))
-    tracks.update([at(100), at(400)], 0.0)
-    tracks.look(wanted(tracks), embedding(1))
-    tracks.look(wanted(tracks), embedding(5))
-    looked: dict[int, list[float]] = {1: [], 2: []}
-    for index in range(1, 40):
-        now = index * STEP_S
-        tracks.update([at(100), at(400)], now)
-        track = tracks.wanting_a_look()
-        if track is not None:
-            looked[track.id].append(round(now, 2))
-            tracks.look(track, embedding({1: 1, 2: 5}[track.id]))
-    assert looked[1] == [3.0, 6.0]
-    assert looked[2] == [0.5, 1.0, 1.5, 2.0, 4.0, 6.17]  # after five looks it is left alone longer
+    tracks.update([at(100)], 0.0)
+    name(tracks, tracks.waiting()[0], 1)
+    looked = []
+    for index in range(1, 70):
+        tracks.update([at(100)], index * STEP_S)
+        for track in tracks.waiting():
+            looked.append(round(index * STEP_S, 1))
+            look(tracks, track, embedding(1))
+    assert looked == [5.0, 10.0]
 
 
-def test_small_doubtful_and_hidden_faces_are_not_looked_at() -> None:
+def test_a_named_face_whose_newest_look_disagrees_is_looked_at_at_once() -> None:
+    tracks = tracks_of(gallery(1))
+    tracks.update([at(100)], 0.0)
+    name(tracks, tracks.waiting()[0], 1)
+    play(tracks, [[at(100)]] * 30, start=STEP_S)
+    (track,) = tracks.waiting()
+    look(tracks, track, embedding(1, 0.55))
+    assert tracks.faces()[0].person_id == 1, "one look that is too far does not take the name away"
+    assert tracks.waiting() == [track]
+
+
+def test_a_face_that_is_nobody_rests_unless_the_look_would_be_much_better() -> None:
+    tracks = tracks_of(gallery(1))
+    tracks.update([at(100)], 0.0)
+    (track,) = tracks.waiting()
+    for _ in range(5):
+        assert tracks.is_worth(track, GOOD)
+        look(tracks, track, embedding(7))
+    tracks.update([at(100)], 1.0)
+    assert tracks.waiting() == [track]
+    assert not tracks.is_worth(track, GOOD)
+    assert tracks.is_worth(track, Quality(0.8, None))
+    for second in (1.5, 2.0):
+        tracks.update([at(100)], second)
+    assert tracks.is_worth(track, GOOD)
+
+
+def test_looks_with_a_flaw_are_not_worth_it_and_the_flaw_is_remembered() -> None:
     tracks = tracks_of()
-    tracks.update([at(100, size=30), at(400)], 0.0)
-    tracks.update([at(100, size=30), at(400, confidence=0.5)], STEP_S)
-    assert tracks.wanting_a_look() is None
-    tracks.update([at(100, size=30)], 2 * STEP_S)
-    assert tracks.wanting_a_look() is None
+    tracks.update([at(100)], 0.0)
+    (track,) = tracks.waiting()
+    assert not tracks.is_worth(track, Quality(0.0, "blurred"))
+    assert track.flaw == "blurred"
+    assert tracks.is_worth(track, GOOD)
+    assert track.flaw is None
+
+
+def test_doubtful_and_absent_faces_are_not_looked_at() -> None:
+    tracks = tracks_of()
+    tracks.update([at(100), at(400)], 0.0)
+    tracks.update([at(400, confidence=0.5)], STEP_S)
+    assert tracks.waiting() == []
 
 
 def test_nobody_is_in_two_places() -> None:
     tracks = tracks_of(gallery(1))
-    tracks.update([at(100, size=90), at(400)], 0.0)
-    tracks.look(wanted(tracks), embedding(1, 0.4))
-    tracks.look(wanted(tracks), embedding(1, 0.1))
-    assert [face.person_id for face in tracks.faces()] == [None, 1]
+    tracks.update([at(100), at(400)], 0.0)
+    for track in tracks.waiting():
+        name(tracks, track, 1)
+    assert [(face.person_id, face.name) for face in tracks.faces()] == [(None, "Unknown")] * 2
+    assert not any(tracks.shall_tell(track) for track in (tracks.find(1), tracks.find(2)) if track)
+    tracks.update([at(400)], STEP_S)
+    assert [face.person_id for face in tracks.faces()] == [1, 1], "the lost face keeps its name while its box goes on"
 
 
 def test_a_new_gallery_names_faces_at_once_and_has_them_looked_at_again() -> None:
     tracks = tracks_of(gallery())
     tracks.update([at(100)], 0.0)
-    tracks.look(wanted(tracks), embedding(3))
+    name(tracks, tracks.waiting()[0], 3)
     assert tracks.faces()[0].name == "Unknown"
     tracks.change_gallery(gallery(3))
     assert tracks.faces()[0].name == "Person 3"
-    assert wanted(tracks).id == 1
+    assert [track.id for track in tracks.waiting()] == [1]
     tracks.change_gallery(gallery())
     assert tracks.faces()[0].name == "Unknown"
 
 
-def test_a_track_that_jumped_to_somebody_else_forgets_its_looks() -> None:
-    tracks = tracks_of(gallery(1, 2))
-    tracks.update([at(100)], 0.0)
-    track = wanted(tracks)
+def test_a_name_is_told_with_each_look_and_nobody_only_now_and_then() -> None:
+    tracks = tracks_of(gallery(1))
+    tracks.update([at(100), at(400)], 0.0)
+    known, nobody = tracks.waiting()
+    name(tracks, known, 1)
+    assert tracks.shall_tell(known)
+    assert tracks.shall_tell(known)
+    assert not tracks.shall_tell(nobody), "it has no look yet"
     for _ in range(5):
-        tracks.look(track, embedding(1))
-    tracks.look(track, embedding(2))
-    assert [face.person_id for face in tracks.faces()] == [2]
+        look(tracks, nobody, embedding(7))
+    told = []
+    for index in range(60):
+        tracks.update([at(100), at(400)], index * STEP_S)
+        if tracks.shall_tell(nobody):
+            told.append(round(index * STEP_S, 1))
+    assert told == [0.0, 5.0]
+
+
+def test_a_hidden_person_has_no_name_and_no_crop_from_the_first_look_on() -> None:
+    hidden = Gallery(Known((KnownFace(1, "Person 1", embedding(1), is_hidden=True),)), 0.5, 0.04)
+    tracks = tracks_of(hidden)
+    tracks.update([at(100)], 0.0)
+    (track,) = tracks.waiting()
+    for _ in range(4):
+        look(tracks, track, embedding(1))
+        face = tracks.faces()[0]
+        assert (face.person_id, face.name, face.is_hidden) == (None, "Unknown", True)
+        assert track.crop == b""
+        assert not tracks.shall_tell(track)
+
+
+def test_the_crop_of_the_best_look_is_kept() -> None:
+    tracks = tracks_of(gallery(1))
+    tracks.update([at(100)], 0.0)
+    (track,) = tracks.waiting()
+    for quality, crop in ((0.4, b"first"), (0.7, b"best"), (0.5, b"later")):
+        tracks.look(track, embedding(1), Quality(quality, None), crop)
+    assert (track.crop, track.best_quality) == (b"best", 0.7)

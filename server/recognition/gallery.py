@@ -61,22 +61,28 @@ class Match:
 class Gallery:
     """All known faces at one moment."""
 
-    def __init__(self, faces: Sequence[KnownFace], max_distance: float, margin: float) -> None:
-        """Index `faces` by person.
+    def __init__(self, known: Known, max_distance: float, margin: float, not_them_distance: float = 0.4) -> None:
+        """Index the faces by person.
 
         `max_distance` is the largest distance that still counts; `margin` is how much nearer than the second-best
-        person the best must be.
+        person the best must be; a look within `not_them_distance` of a face that was told not to be the nearest person
+        is not that person.
 
         Raises:
             ValueError: an embedding is not 128 finite numbers.
         """
-        ordered = sorted(faces, key=lambda face: face.person_id)
+        ordered = sorted(known.faces, key=lambda face: face.person_id)
         self._max_distance = max_distance
         self._margin = margin
-        self._embeddings = np.array([as_embedding(face.embedding) for face in ordered]).reshape(-1, DIMENSIONS)
+        self._not_them_distance = not_them_distance
+        self._embeddings = _stacked(ordered)
         ids, first = np.unique([face.person_id for face in ordered], return_index=True)
         self._first_rows = first
-        self._people = [(int(person_id), ordered[row].name) for person_id, row in zip(ids, first, strict=True)]
+        self._people = [ordered[row] for row in first]
+        self._not_them = {
+            int(person_id): _stacked([face for face in known.not_them if face.person_id == person_id])
+            for person_id in ids
+        }
 
     def __len__(self) -> int:
         """How many people are known."""
@@ -94,10 +100,24 @@ class Gallery:
         distances = np.minimum.reduceat(np.linalg.norm(self._embeddings - looked_for, axis=1), self._first_rows)
         best = int(np.argmin(distances))
         distance = float(distances[best])
-        second = float(np.min(np.delete(distances, best), initial=np.inf))
-        if distance > self._max_distance or second - distance < self._margin:
-            return Match(None, UNKNOWN, distance)
-        return Match(*self._people[best], distance)
+        others = np.delete(distances, best)
+        margin = float(others.min()) - distance if others.size else None
+        person = self._people[best]
+        if distance > self._max_distance or (margin is not None and margin < self._margin):
+            return Match(None, UNKNOWN, distance, margin)
+        if self._is_not(person.person_id, looked_for, distance):
+            return Match(None, UNKNOWN, distance, margin)
+        return Match(person.person_id, person.name, distance, margin, person.is_hidden)
+
+    def _is_not(self, person_id: int, looked_for: Embedding, distance: float) -> bool:
+        """Whether this face was told not to be that person: nearer to it than to the person, or simply very near."""
+        faces = self._not_them[person_id]
+        nearest = float(np.min(np.linalg.norm(faces - looked_for, axis=1), initial=np.inf))
+        return nearest <= max(self._not_them_distance, distance)
+
+
+def _stacked(faces: Sequence[KnownFace]) -> NDArray[np.float64]:
+    return np.array([as_embedding(face.embedding) for face in faces], dtype=np.float64).reshape(-1, DIMENSIONS)
 
 
 def as_embedding(values: ArrayLike) -> Embedding:

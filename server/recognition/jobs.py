@@ -9,21 +9,23 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import Unprocessable
-from ..events import Detections, Face
+from ..errors import NotFound, Unavailable, Unprocessable
+from ..events import Detections, Face, Sighting
 from . import photos
-from .gallery import Gallery
-from .messages import Done, Examine, Failed, Forget, Message, Ready, Recognise, Reply, Request, UseGallery
+from .gallery import Gallery, Known
+from .messages import Done, Examine, Failed, Forget, Message, Ready, Recognise, Reply, Request, TakeFace, UseGallery
+from .options import RecogniserOptions
 from .pictures import Planes, plane_sizes
+from .quality import Flaw, quality
 from .search import Search
-from .tracks import Tracks
+from .tracks import Track, Tracks
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -31,20 +33,29 @@ if TYPE_CHECKING:
 # Video goes first: this much nicer than the server.
 NICENESS = 5
 CLOCK_HZ = 90_000
+# Of more faces than this the quality is not judged in one frame: each takes most of a millisecond.
+MOST_JUDGED = 8
+# What makes the 128 numbers: dlib_face_recognition_resnet_model_v1. Numbers of another model cannot be compared.
+MODEL = "dlib-resnet-v1"
+
+_FLAWS: Mapping[Flaw, str] = {
+    "too_small": "This face is too small in the picture to be recognised later. Please come nearer to the camera.",
+    "blurred": "This face is blurred. Please hold still for a moment, in good light.",
+}
 
 
-def run(connection: Connection[Message, Request], first_track_id: int) -> None:
+def run(connection: Connection[Message, Request], first_track_id: int, options: RecogniserOptions) -> None:
     """Load the models, then answer requests until the server hangs up."""
     _settle()
     from .detectors import EngineError  # noqa: PLC0415 - only here and only now, see above
     from .engine import open_engine  # noqa: PLC0415
 
     try:
-        engine = open_engine()
+        engine = open_engine(options.yunet)
     except EngineError as error:
         connection.send(Failed(str(error)))
         return
-    recogniser = Recogniser(engine, first_track_id)
+    recogniser = Recogniser(engine, options, first_track_id)
     try:
         connection.send(Ready(engine.detector.name))
         while True:
@@ -57,15 +68,23 @@ def run(connection: Connection[Message, Request], first_track_id: int) -> None:
         recogniser.close()
 
 
+class _Camera:
+    """What is kept of one camera between its frames: nothing of the pictures but a crop for each face in sight."""
+
+    def __init__(self, engine: Engine, tracks: Tracks) -> None:
+        self.search = Search(engine.detector)
+        self.tracks = tracks
+
+
 class Recogniser:
     """Answers requests with one engine, and keeps every camera's tracks between them."""
 
-    def __init__(self, engine: Engine, first_track_id: int = 1) -> None:
+    def __init__(self, engine: Engine, options: RecogniserOptions, first_track_id: int = 1) -> None:
         self._engine = engine
+        self._options = options
         self._ids = itertools.count(first_track_id)
-        self._gallery = Gallery([], max_distance=0.0, margin=0.0)
-        self._tracks: dict[str, Tracks] = {}
-        self._searches: dict[str, Search] = {}
+        self._gallery = self._gallery_of(Known())
+        self._cameras: dict[str, _Camera] = {}
         self._memory: SharedMemory | None = None
 
     def answer(self, request: Request) -> Iterator[Reply]:
@@ -75,13 +94,14 @@ class Recogniser:
                 yield from self._recognise(request)
             case Examine(photo):
                 yield self._examined(photo)
-            case UseGallery(gallery):
-                self._gallery = gallery
-                for tracks in self._tracks.values():
-                    tracks.change_gallery(gallery)
+            case TakeFace(camera_id, track_id):
+                yield self._face(camera_id, track_id)
+            case UseGallery(known):
+                self._gallery = self._gallery_of(known)
+                for camera in self._cameras.values():
+                    camera.tracks.change_gallery(self._gallery)
             case Forget(camera_id):
-                self._tracks.pop(camera_id, None)
-                self._searches.pop(camera_id, None)
+                self._cameras.pop(camera_id, None)
 
     def close(self) -> None:
         """Let go of the shared memory; it belongs to the server."""
@@ -89,23 +109,83 @@ class Recogniser:
             self._memory.close()
             self._memory = None
 
-    def _recognise(self, request: Recognise) -> Iterator[Detections]:
+    def _gallery_of(self, known: Known) -> Gallery:
+        options = self._options
+        return Gallery(known, options.max_distance, options.margin, options.not_them_distance)
+
+    def _camera(self, camera_id: str) -> _Camera:
+        if camera_id not in self._cameras:
+            self._cameras[camera_id] = _Camera(self._engine, Tracks(self._ids, self._gallery, self._options))
+        return self._cameras[camera_id]
+
+    def _recognise(self, request: Recognise) -> Iterator[Detections | Sighting]:
         """Boxes at once; then at most one look, because each holds up the next boxes by 84 ms."""
         planes = self._planes(request)
-        tracks = self._tracks.setdefault(request.camera_id, Tracks(self._ids, self._gallery))
-        search = self._searches.setdefault(request.camera_id, Search(self._engine.detector))
-        at = request.pts / CLOCK_HZ
-        busy = tracks.wanting_a_look() is not None
-        tracks.update(search.faces(planes, tracks.expected(at), busy), at)
+        camera, at = self._camera(request.camera_id), request.pts / CLOCK_HZ
+        tracks = camera.tracks
+        tracks.update(camera.search.faces(planes, tracks.expected(at), bool(tracks.waiting())), at)
         before = tracks.faces()
         yield _detections(request, before)
-        track = tracks.wanting_a_look()
+        track = self._look(planes, tracks)
         if track is None:
             return
-        tracks.look(track, self._engine.embed(planes, track.motion.box))
         after = tracks.faces()
-        if [face.person_id for face in after] != [face.person_id for face in before]:
+        if after != before:
             yield _detections(request, after)
+        if tracks.shall_tell(track):
+            yield self._sighting(request.camera_id, track)
+
+    def _look(self, planes: Planes, tracks: Tracks) -> Track | None:
+        """Take the best of the most urgent looks, if any is worth it; returns whose it was."""
+        options = self._options
+        candidates = []
+        for track in tracks.waiting()[:MOST_JUDGED]:
+            judged = quality(planes, track.seen.box, options.min_face_px, options.min_sharpness)
+            if tracks.is_worth(track, judged):
+                candidates.append((track, judged))
+        if not candidates:
+            return None
+        # Of those that are as urgent as the first, the best crop.
+        first = tracks.urgency(candidates[0][0])
+        track, judged = max(
+            (each for each in candidates if tracks.urgency(each[0]) == first), key=lambda each: each[1].score
+        )
+        embedding = self._engine.embed(planes, track.seen.box)
+        tracks.look(track, embedding, judged, photos.thumbnail(planes, track.seen.box))
+        return track
+
+    def _sighting(self, camera_id: str, track: Track) -> Sighting:
+        naming, options = track.naming, self._options
+        is_kept = options.evidence if naming.is_named else options.visitors
+        return Sighting(
+            camera_id=camera_id,
+            track_id=track.id,
+            person_id=naming.settled.person_id,
+            distance=naming.settled.distance,
+            margin=naming.settled.margin,
+            looks=naming.agreeing(),
+            model=MODEL,
+            threshold=options.max_distance,
+            quality=track.best_quality,
+            embedding=naming.embedding().astype("<f8").tobytes(),
+            crop=track.crop if is_kept else b"",
+        )
+
+    def _face(self, camera_id: str, track_id: int) -> photos.ExaminedPhoto | NotFound | Unprocessable | Unavailable:
+        """What a click on a face in the live picture gives."""
+        camera = self._cameras.get(camera_id)
+        track = camera.tracks.find(track_id) if camera else None
+        if track is None:
+            return NotFound("This face has left the picture. Wait until it is back, then click it again.")
+        if track.naming.is_hidden:
+            return Unprocessable(
+                "This person gave no consent, so no picture is taken of them. Add photos as files.", reason="no_consent"
+            )
+        if track.naming.looks:
+            return photos.ExaminedPhoto(track.naming.embedding(), track.crop)
+        if track.flaw is not None:
+            return Unprocessable(_FLAWS[track.flaw], reason=track.flaw)
+        return Unavailable("There was no good look at this face yet. Click it again in a moment.", reason="no_look")
 
     def _examined(self, photo: bytes) -> photos.ExaminedPhoto | Unprocessable:
         try:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import Unprocessable
-from ..events import Detections
-from .gallery import Gallery
+from ..errors import NotFound, Unavailable, Unprocessable
+from ..events import Detections, Sighting
+from .gallery import Known
 from .photos import ExaminedPhoto
 
 
@@ -30,7 +30,10 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Recognise:
-    """Recognise the frame in the shared memory called `memory`, packed as `pictures.Planes`. Replies: Detections."""
+    """Recognise the frame in the shared memory called `memory`, packed as `pictures.Planes`.
+
+    Replies: Detections at once, after a look Detections again if it changed anything, and a Sighting if it settled.
+    """
 
     camera_id: str
     pts: int
@@ -43,7 +46,7 @@ class Recognise:
 class UseGallery:
     """From now on these are the people known. No reply."""
 
-    gallery: Gallery
+    known: Known
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,22 @@ class Examine:
 
 
 @dataclass(frozen=True, slots=True)
+class TakeFace:
+    """Give the best look at a face in the live picture, as if it were a photo.
+
+    Reply: ExaminedPhoto; or why not: NotFound (it has left), Unprocessable (too small, blurred), Unavailable (there was
+    no look yet, but there may be one soon).
+    """
+
+    camera_id: str
+    track_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """The request is dealt with."""
 
 
-Request = Recognise | UseGallery | Forget | Examine
-Reply = Detections | ExaminedPhoto | Unprocessable
+Request = Recognise | UseGallery | Forget | Examine | TakeFace
+Reply = Detections | Sighting | ExaminedPhoto | Unprocessable | NotFound | Unavailable
 Message = Ready | Failed | Reply | Done

@@ -18,7 +18,8 @@ from PIL import Image, ImageOps
 
 from ..errors import Unprocessable
 from .gallery import Embedding
-from .pictures import SURE, Box, Detection, Photo
+from .pictures import SURE, Box, Detection, Photo, Picture
+from .quality import sharpness
 
 if TYPE_CHECKING:
     from .engine import Engine  # for its type only: importing it is the recognition process's affair
@@ -59,12 +60,12 @@ def examine(photo: bytes, engine: Engine) -> ExaminedPhoto:
     """
     picture = opened(photo)
     box = _the_one_face(picture, engine)
-    if sharpness(picture, box) < MIN_SHARPNESS:
+    if _sharpness(picture, box) < MIN_SHARPNESS:
         raise Unprocessable(
             "The face in this photo is blurred. Please take one with more light, holding the camera still.",
             reason="blurred",
         )
-    return ExaminedPhoto(engine.embed(picture, box), _thumbnail(picture, box))
+    return ExaminedPhoto(engine.embed(picture, box), thumbnail(picture, box))
 
 
 def opened(photo: bytes) -> Photo:
@@ -87,15 +88,6 @@ def opened(photo: bytes) -> Photo:
         ) from error
 
 
-def sharpness(picture: Photo, box: Box) -> float:
-    """How much fine detail a face has; see `MIN_SHARPNESS`."""
-    crop, _, _ = picture.rgb(box)
-    side = (SHARPNESS_SIDE_PX, SHARPNESS_SIDE_PX)
-    grey = cv2.resize(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), side, interpolation=cv2.INTER_AREA).astype(np.float64)
-    normal = (grey - grey.mean()) / max(float(grey.std()), 1.0)
-    return float(cv2.Laplacian(normal, cv2.CV_64F)[1:-1, 1:-1].var())
-
-
 def _decoded(photo: bytes) -> Photo:
     with Image.open(BytesIO(photo), formats=FORMATS) as image:
         if image.width * image.height > MAX_PIXELS:
@@ -105,6 +97,11 @@ def _decoded(photo: bytes) -> Photo:
         # Phones store pictures lying on their side, with a note of how to turn them.
         upright = ImageOps.exif_transpose(image).convert("RGB")
     return Photo(np.asarray(upright, np.uint8))
+
+
+def _sharpness(picture: Photo, box: Box) -> float:
+    crop, _, _ = picture.rgb(box)
+    return sharpness(np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8), SHARPNESS_SIDE_PX)
 
 
 def _the_one_face(picture: Photo, engine: Engine) -> Box:
@@ -131,7 +128,8 @@ def _the_one_face(picture: Photo, engine: Engine) -> Box:
     return faces[0].box
 
 
-def _thumbnail(picture: Photo, box: Box) -> bytes:
+def thumbnail(picture: Picture, box: Box) -> bytes:
+    """A small square JPEG of the face in `box`."""
     x, y, width, height = box
     side = max(width, height) * (1 + 2 * THUMBNAIL_MARGIN)
     crop, _, _ = picture.rgb((x + (width - side) / 2, y + (height - side) / 2, side, side))

@@ -22,6 +22,7 @@ import numpy as np
 
 from . import jobs
 from .messages import Done, Failed, Message, Ready, Reply, Request
+from .options import RecogniserOptions
 from .pictures import Planes
 
 # A killed process is gone in milliseconds; this is for a machine that swaps.
@@ -35,7 +36,7 @@ class ProcessLost(Exception):
 class RecognitionProcess:
     """One spawned process: `start` it, `ask` one request after the other, `stop` it."""
 
-    def __init__(self, first_track_id: int, on_lost: Callable[[], None]) -> None:
+    def __init__(self, first_track_id: int, options: RecogniserOptions, on_lost: Callable[[], None]) -> None:
         """`on_lost` is called on the event loop when the process ends, whatever the reason."""
         self.is_lost = False
         self._on_lost = on_lost
@@ -46,7 +47,7 @@ class RecognitionProcess:
         context = multiprocessing.get_context("spawn")
         near, self._far_end = context.Pipe()
         self._connection: Connection[Request, Message] = near
-        arguments = (self._far_end, first_track_id)
+        arguments = (self._far_end, first_track_id, options)
         self._process = context.Process(target=jobs.run, args=arguments, name="surveillx-recognition", daemon=True)
         self._ended: asyncio.Future[None] | None = None
         self._reader = threading.Thread(target=self._read, name="surveillx-recognition-reader", daemon=True)

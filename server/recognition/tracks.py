@@ -1,86 +1,70 @@
 """Tracks: one camera's faces followed from recognition to recognition, and which of them needs a look.
 
-Pure: no clock, no threads, no pictures. Times are seconds on the camera's own clock, boxes pixels of its picture. A
-look is one embedding of a track's face; a track's identity is what the gallery says about the mean of its newest looks.
+Pure: no clock, no threads, no pictures. Times are seconds on the camera's own clock, boxes pixels of its picture. Where
+a face is, `motion` says; who it is, `naming` says of each face by itself; here is what faces say about each other:
+nobody is in two places at once.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from ..events import UNKNOWN, Face
-from .gallery import Embedding, Gallery, Match
+from .gallery import Embedding, Gallery
 from .motion import Motion, area, paired
+from .naming import Naming
+from .options import RecogniserOptions
 from .pictures import SURE, Box, Detection
+from .quality import Flaw, Quality
 
 # A face that was not seen for so long is gone; until then its box moves on as it did.
 LOST_AFTER_S = 0.5
 # A camera's clock that jumps by more than this began anew, and so do its tracks.
 CLOCK_JUMP_S = 5.0
 
-# Smaller faces hold too little for an embedding that can be trusted.
-MIN_LOOK_PX = 40.0
-LOOKS_KEPT = 5
-# How long a look lasts: for a named track, for one still Unknown, and for one Unknown after all the looks it can keep.
-CONFIRM_AFTER_S = 3.0
-RETRY_AFTER_S = 0.5
-GIVE_UP_TO_S = 2.0
-# Embeddings further apart are not of one face: the track has jumped to another one.
-OTHER_FACE_DISTANCE = 0.6
+# A face on which all its looks did not agree is looked at again after this time.
+UNCLEAR_AGAIN_S = 0.5
+# A face that is nobody is looked at again after this time; a much better look is taken at once.
+NOBODY_AGAIN_S = 2.0
+BETTER_LOOK = 1.5
 
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """One face, as long as it stays in the picture."""
+    """One face, as long as it stays in the picture. `crop` is the JPEG of its best look."""
 
     id: int
     motion: Motion
-    confidence: float
-    looks: deque[Embedding] = field(default_factory=lambda: deque(maxlen=LOOKS_KEPT))
-    match: Match = Match(None, UNKNOWN, None)
+    seen: Detection
+    naming: Naming
     looked_at: float | None = None
+    best_quality: float = 0.0
+    crop: bytes = b""
+    flaw: Flaw | None = None
+    told_at: float = -math.inf
 
     def follow(self, seen: Detection, at: float) -> None:
         """Take a new sighting."""
         self.motion.follow(seen.box, at)
-        self.confidence = seen.confidence
-
-    def look(self, embedding: Embedding, gallery: Gallery, at: float) -> None:
-        """Take a look and say anew who it is."""
-        if self.looks and np.linalg.norm(np.mean(self.looks, axis=0) - embedding) > OTHER_FACE_DISTANCE:
-            self.looks.clear()
-        self.looks.append(embedding)
-        self.looked_at = at
-        self.identify(gallery)
-
-    def identify(self, gallery: Gallery) -> None:
-        """Ask the gallery about the looks taken so far."""
-        if self.looks:
-            self.match = gallery.match(np.mean(self.looks, axis=0))
-
-    def overdue_s(self, at: float) -> float:
-        """For how long a look has been due; negative: not yet, infinite: there was none since it became necessary."""
-        return float("inf") if self.looked_at is None else at - self.looked_at - self._lasts_s()
-
-    def _lasts_s(self) -> float:
-        if self.match.person_id is not None:
-            return CONFIRM_AFTER_S
-        return RETRY_AFTER_S if len(self.looks) < LOOKS_KEPT else GIVE_UP_TO_S
+        self.seen = seen
 
 
 class Tracks:
     """All tracks of one camera. `ids` gives every new track its number and may be shared between cameras."""
 
-    def __init__(self, ids: Iterator[int], gallery: Gallery) -> None:
+    def __init__(self, ids: Iterator[int], gallery: Gallery, options: RecogniserOptions) -> None:
         self._ids = ids
         self._gallery = gallery
+        self._options = options
         self._tracks: list[Track] = []
         self._now = -math.inf
+
+    def expected(self, at: float) -> list[Box]:
+        """Where the followed faces should be at time `at`."""
+        return [track.motion.predicted(at) for track in self._tracks]
 
     def update(self, found: Sequence[Detection], at: float) -> None:
         """Take the faces found at time `at`. Only a sure one begins a track; a doubtful one may go on with it."""
@@ -94,32 +78,60 @@ class Tracks:
         fresh = self._follow(sure)
         self._follow(doubtful)
         self._tracks = [track for track in self._tracks if at - track.motion.seen_at <= LOST_AFTER_S]
-        self._tracks += [Track(next(self._ids), Motion(seen.box, at), seen.confidence) for seen in fresh]
+        self._tracks += [Track(next(self._ids), Motion(seen.box, at), seen, Naming(self._options)) for seen in fresh]
 
-    def expected(self, at: float) -> list[Box]:
-        """Where the followed faces should be at time `at`."""
-        return [track.motion.predicted(at) for track in self._tracks]
+    def waiting(self) -> list[Track]:
+        """The tracks in sight that need a look, the most urgent first: new ones, doubtful ones, then by their time."""
+        due = [track for track in self._tracks if self._is_in_sight(track) and self._is_due(track)]
+        return sorted(due, key=lambda track: (self.urgency(track), -self._since_look(track), -area(track.seen.box)))
 
-    def wanting_a_look(self) -> Track | None:
-        """The track that needs an embedding most: never looked at first, then the longest overdue; larger first."""
-        due = [track for track in self._tracks if self._can_be_looked_at(track) and track.overdue_s(self._now) >= 0]
-        return max(due, key=lambda track: (track.overdue_s(self._now), area(track.motion.box)), default=None)
+    def urgency(self, track: Track) -> int:
+        """Less is more urgent: the fewest looks first, so that several new faces are named together."""
+        is_settled = track.naming.is_named or track.naming.is_nobody
+        return self._options.looks_of if is_settled else track.naming.looks
 
-    def look(self, track: Track, embedding: Embedding) -> None:
-        """Give `track` the look it wanted."""
-        track.look(embedding, self._gallery, self._now)
+    def is_worth(self, track: Track, quality: Quality) -> bool:
+        """Whether a look of this quality should be taken now; remembers what is wrong with it."""
+        track.flaw = quality.flaw
+        if quality.flaw is not None:
+            return False
+        is_resting = track.naming.is_nobody and self._since_look(track) < NOBODY_AGAIN_S
+        return not is_resting or quality.score > BETTER_LOOK * track.best_quality
+
+    def look(self, track: Track, embedding: Embedding, quality: Quality, crop: bytes) -> None:
+        """Give `track` the look it wanted. `crop` is kept while it is the best one, and never of a hidden person."""
+        track.naming.add(embedding, quality.score, self._gallery)
+        track.looked_at = self._now
+        if track.naming.looks == 1 or quality.score > track.best_quality:
+            track.best_quality, track.crop = quality.score, crop
+        if track.naming.is_hidden:
+            track.crop = b""
 
     def change_gallery(self, gallery: Gallery) -> None:
         """Name every track anew, at once from the looks it has, and look at all of them again."""
         self._gallery = gallery
         for track in self._tracks:
-            track.identify(gallery)
+            track.naming.change_gallery(gallery)
             track.looked_at = None
+
+    def find(self, track_id: int) -> Track | None:
+        """The track of this number, while its face is in the picture."""
+        return next((track for track in self._tracks if track.id == track_id), None)
 
     def faces(self) -> tuple[Face, ...]:
         """What to tell the world about this moment."""
-        owners = self._owners()
-        return tuple(self._face(track, track in owners) for track in self._tracks)
+        return tuple(self._face(track) for track in self._tracks)
+
+    def shall_tell(self, track: Track) -> bool:
+        """Whether to tell what the newest look settled: a name each time, nobody only now and then (it remembers)."""
+        if track.naming.is_hidden:
+            return False
+        if self._is_named(track):
+            return True
+        if not track.naming.is_nobody or self._now - track.told_at < self._options.confirm_s:
+            return False
+        track.told_at = self._now
+        return True
 
     def _follow(self, found: list[Detection]) -> list[Detection]:
         """Give each track of an earlier moment its nearest of `found`; returns those that belong to none."""
@@ -131,31 +143,39 @@ class Tracks:
         taken = {seen for _, seen in pairs}
         return [seen for index, seen in enumerate(found) if index not in taken]
 
-    def _can_be_looked_at(self, track: Track) -> bool:
-        in_sight = track.motion.seen_at == self._now and track.confidence >= SURE
-        return in_sight and min(track.motion.box[2:]) >= MIN_LOOK_PX
+    def _is_in_sight(self, track: Track) -> bool:
+        return track.motion.seen_at == self._now and track.seen.confidence >= SURE
 
-    def _owners(self) -> set[Track]:
-        """The tracks whose name counts: nobody is in two places, so of two tracks of one person the nearer has it."""
-        nearest: dict[int, Track] = {}
-        for track in self._tracks:
-            person = track.match.person_id
-            if person is not None and (person not in nearest or _distance(track) < _distance(nearest[person])):
-                nearest[person] = track
-        return set(nearest.values())
+    def _is_due(self, track: Track) -> bool:
+        naming, since_s = track.naming, self._since_look(track)
+        if naming.is_named and not naming.is_shaky:
+            return since_s >= self._options.confirm_s
+        # Whether a face that is nobody rests longer, the quality of the look decides.
+        return since_s >= UNCLEAR_AGAIN_S or naming.is_doubtful or not naming.is_complete
 
-    def _face(self, track: Track, is_owner: bool) -> Face:
+    def _since_look(self, track: Track) -> float:
+        return math.inf if track.looked_at is None else self._now - track.looked_at
+
+    def _is_named(self, track: Track) -> bool:
+        """Whether the name counts. Nobody is in two places: of two faces with one name neither has it."""
+        return track.naming.is_named and self._places()[track.naming.settled.person_id] == 1
+
+    def _places(self) -> Counter[int | None]:
+        """In how many places each person seems to be. A face that was lost a moment ago may be the one that is back."""
+        here = [track for track in self._tracks if track.motion.seen_at == self._now]
+        return Counter(track.naming.settled.person_id for track in here)
+
+    def _face(self, track: Track) -> Face:
+        settled = track.naming.settled
+        is_named = track.naming.is_named and self._places()[settled.person_id] <= 1 and not track.naming.is_hidden
         return Face(
             track_id=track.id,
-            person_id=track.match.person_id if is_owner else None,
-            name=track.match.name if is_owner else UNKNOWN,
-            confidence=track.confidence,
+            person_id=settled.person_id if is_named else None,
+            name=settled.name if is_named else UNKNOWN,
+            confidence=track.seen.confidence,
             box=track.motion.predicted(self._now),
             velocity=track.motion.velocity,
-            distance=track.match.distance,
+            distance=settled.distance,
             unseen_s=self._now - track.motion.seen_at,
+            is_hidden=track.naming.is_hidden,
         )
-
-
-def _distance(track: Track) -> float:
-    return track.match.distance if track.match.distance is not None else float("inf")

@@ -19,10 +19,11 @@ from av.video.reformatter import VideoReformatter
 
 from ..config import Settings
 from ..errors import Unavailable, Unprocessable
-from ..events import Detections, RecognitionState
+from ..events import Detections, RecognitionState, Sighting
 from ..metrics import Metrics
-from .gallery import Gallery, Known
+from .gallery import Known
 from .messages import Examine, Forget, Recognise, Reply, UseGallery
+from .options import RecogniserOptions
 from .photos import ExaminedPhoto
 from .pictures import Planes, packed
 from .process import FrameMemory, ProcessLost, RecognitionProcess
@@ -55,11 +56,18 @@ class _Waiting:
 class RecognitionWorker:
     """Recognises frames of all cameras, one at a time, the cameras in turn, always the newest frame of each."""
 
-    def __init__(self, settings: Settings, metrics: Metrics, on_result: Callable[[Detections], None]) -> None:
-        """`on_result` is called on the event loop, with no faces when recognition stopped. It must not raise."""
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        on_result: Callable[[Detections], None],
+        on_sighting: Callable[[Sighting], None] = lambda _seen: None,
+    ) -> None:
+        """Both are called on the event loop and must not raise; `on_result` with no faces when recognition stopped."""
         self._settings = settings
         self._metrics = metrics
         self._on_result = on_result
+        self._on_sighting = on_sighting
         self._state: RecognitionState = "off" if settings.recognition_every == 0 else "starting"
         self._task: asyncio.Task[None] | None = None
         self._process: RecognitionProcess | None = None
@@ -69,7 +77,7 @@ class RecognitionWorker:
         self._frames: dict[str, tuple[int, Planes]] = {}
         self._photos: deque[_Waiting] = deque()
         self._forgotten: set[str] = set()
-        self._gallery = self._gallery_of(Known())
+        self._known = Known()
         self._gallery_is_news = True
         self._shown: dict[str, Detections] = {}
         self._next_track_id = 1
@@ -117,7 +125,7 @@ class RecognitionWorker:
 
     def set_gallery(self, known: Known) -> None:
         """From now on these are the people known; faces in sight are named anew."""
-        self._gallery = self._gallery_of(known)
+        self._known = known
         self._gallery_is_news = True
         self._wake.set()
 
@@ -141,9 +149,6 @@ class RecognitionWorker:
         except TimeoutError as error:
             raise _busy("Recognition is starting again.") from error
 
-    def _gallery_of(self, known: Known) -> Gallery:
-        return Gallery(known.faces, self._settings.recognition_distance, self._settings.recognition_margin)
-
     async def _keep_running(self) -> None:
         """Run one process after the other, with longer and longer pauses while they keep dying."""
         loop = asyncio.get_running_loop()
@@ -163,7 +168,9 @@ class RecognitionWorker:
             delay_s = min(2 * delay_s, MAX_DELAY_S)
 
     async def _run_process(self) -> None:
-        self._process = process = RecognitionProcess(self._next_track_id, on_lost=self._wake.set)
+        self._process = process = RecognitionProcess(
+            self._next_track_id, RecogniserOptions.of(self._settings), on_lost=self._wake.set
+        )
         try:
             detector = await process.start(START_TIMEOUT_S)
             self._state = "running"
@@ -194,7 +201,7 @@ class RecognitionWorker:
     async def _send_news(self, process: RecognitionProcess) -> None:
         while self._gallery_is_news:  # it may change again while it is being sent
             self._gallery_is_news = False
-            await process.ask(UseGallery(self._gallery), NEWS_TIMEOUT_S)
+            await process.ask(UseGallery(self._known), NEWS_TIMEOUT_S)
         while self._forgotten:
             await process.ask(Forget(self._forgotten.pop()), NEWS_TIMEOUT_S)
 
@@ -217,6 +224,8 @@ class RecognitionWorker:
             _settle(waiting.outcome, _busy("The photo could not be examined."))
 
     def _show(self, detections: Reply) -> None:
+        if isinstance(detections, Sighting) and detections.camera_id not in self._forgotten:
+            self._on_sighting(detections)
         if not isinstance(detections, Detections) or detections.camera_id in self._forgotten:
             return
         self._shown[detections.camera_id] = detections
