@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -225,8 +226,9 @@ class AttendanceStore:
 
     async def _take_back(self, deed: Callable[..., TakenBack]) -> TakenBack:
         taken = await self._database.run(deed)
-        await self._database.forget_deleted()
         self._marked.discard((taken.row.person_id, self._days.of(datetime.fromisoformat(taken.row.timestamp))))
+        with suppress(Unavailable):  # the row is gone; what is left of it on the disk goes with the next clearing
+            await self._database.forget_deleted()
         return taken
 
     def _session_meant(self, now: datetime, day: date | None, session: str | None) -> DaySession:

@@ -7,6 +7,7 @@ session counts as well. Everything here runs inside a transaction of the caller'
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +31,9 @@ from .vault import Vault
 Outcome = AttendanceMarked | Literal["already", "refused"]
 
 _STORED = np.dtype("<f8")
+EMBEDDING_BYTES = 128 * _STORED.itemsize
+
+logger = logging.getLogger("surveillx.attendance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +102,13 @@ class Marking:
         return any(np.linalg.norm(face - other) <= self.not_them for other in self._others(session, person_id))
 
     def _others(self, session: Session, person_id: int) -> Iterator[NDArray[np.float64]]:
-        for stored in session.scalars(select(NotThem.embedding).where(NotThem.student_id == person_id)):
-            yield np.frombuffer(self.vault.open(stored), _STORED)
+        rows = session.execute(select(NotThem.id, NotThem.embedding).where(NotThem.student_id == person_id))
+        for row_id, stored in rows:
+            embedding = self.vault.open(stored)
+            if len(embedding) == EMBEDDING_BYTES:
+                yield np.frombuffer(embedding, _STORED)
+            else:
+                logger.error("row %d of not_them is damaged and not used", row_id)
 
     def _proof(self, row_id: int, seen: Sighting) -> AttendanceProof:
         return AttendanceProof(

@@ -367,10 +367,10 @@ async def test_one_mark_that_cannot_be_written_does_not_hold_up_the_others(
 ) -> None:
     late: list[AttendanceMarked] = []
     store = opened(database, tmp_path, late)
-    await add(database, NotThem(student_id=2, embedding=b"damaged", created_at=MORNING))
+    await add(database, NotThem(student_id=2, embedding=face(99), created_at=MORNING))
     with locked_by_another_program(url):
         for person in (1, 2, 3):
-            await store.mark(sighting(person))
+            await store.mark(sighting(person) if person != 2 else sighting(person, embedding=b"damaged"))
     async with draining(store):
         await until(lambda: not store.waiting, 5)
     assert [mark.person_id for mark in late] == [1, 3]
@@ -453,6 +453,14 @@ async def test_a_wrong_row_without_a_face_is_removed_all_the_same(store: Attenda
         await store.remove_wrong(1)
     with pytest.raises(NotFound):
         await store.proof(1)
+
+
+async def test_a_damaged_negative_example_keeps_nobody_out(
+    store: AttendanceStore, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    await add(database, NotThem(student_id=1, embedding=b"damaged", created_at=MORNING))
+    assert await store.mark(sighting(1))
+    assert "not_them is damaged" in caplog.text
 
 
 # --- by hand ---

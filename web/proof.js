@@ -29,6 +29,7 @@ export class ProofDialog extends EventTarget {
   #wrong = find("#proof-wrong", HTMLButtonElement);
   #remove = find("#proof-remove", HTMLButtonElement);
   #confirm = find("#proof-confirm", HTMLButtonElement);
+  #keep = find("#proof-keep", HTMLButtonElement);
   /** @type {Proof | null} */
   #proof = null;
 
@@ -39,7 +40,7 @@ export class ProofDialog extends EventTarget {
     this.#wrong.addEventListener("click", () => this.#askWhetherSure());
     this.#remove.addEventListener("click", () => this.#askWhetherSure());
     this.#confirm.addEventListener("click", () => this.#takeBack());
-    find("#proof-keep", HTMLButtonElement).addEventListener("click", () => this.#showSure(false));
+    this.#keep.addEventListener("click", () => this.#showSure(false));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     dialog.addEventListener("close", () => (this.#proof = null));
   }
@@ -88,7 +89,7 @@ export class ProofDialog extends EventTarget {
       this.#consequence.textContent =
         proof.source === "manual" ? strings.removeMeans : strings.wrongMeans(proof.name, proof.has_face);
       this.#showSure(true);
-      this.#confirm.focus();
+      this.#keep.focus();
     }
   }
 
