@@ -76,13 +76,13 @@ class Settings:
     recognition_distance: float = _setting(0.5, "largest embedding distance that is still the same person")
     recognition_margin: float = _setting(0.04, "how much nearer than the second-best person the best must be")
     recognition_not_them: float = _setting(
-        0.4, "a face this near to one that was marked as the wrong person is not named so again"
+        0.35, "a face this near to one that was marked as the wrong person is not named so again"
     )
     recognition_looks: int = _setting(3, "looks at a face that must agree before it has a name")
     recognition_looks_of: int = _setting(5, "of this many newest looks at that face")
     recognition_confirm_s: float = _setting(5.0, "a named face is looked at again after this time")
     recognition_min_face_px: float = _setting(40.0, "smaller faces are drawn, but not named")
-    recognition_min_sharpness: float = _setting(0.05, "more blurred faces are drawn, but not named")
+    recognition_min_sharpness: float = _setting(0.06, "more blurred faces are drawn, but not named")
     recognition_timeout_s: float = _setting(3.0, "a recognition that takes longer is killed and restarted")
     recognition_memory_mb: int = _setting(1500, "the recognition process is renewed when it holds more memory")
     pixelate_unknown: bool = _setting(False, "pixelate every face without a name, not only those without consent")

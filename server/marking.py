@@ -98,8 +98,10 @@ class Marking:
         return session.scalar(_INSERT_ONCE[session.get_bind().dialect.name], entry.values())
 
     def _is_not_them(self, session: Session, person_id: int, seen: Sighting) -> bool:
+        """As `Gallery` has it: very near to a face that is not theirs, or nearer to it than to their own."""
         face = np.frombuffer(seen.embedding, _STORED)
-        return any(np.linalg.norm(face - other) <= self.not_them for other in self._others(session, person_id))
+        reach = max(self.not_them, seen.distance or 0.0)
+        return any(np.linalg.norm(face - other) <= reach for other in self._others(session, person_id))
 
     def _others(self, session: Session, person_id: int) -> Iterator[NDArray[np.float64]]:
         rows = session.execute(select(NotThem.id, NotThem.embedding).where(NotThem.student_id == person_id))

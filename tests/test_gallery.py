@@ -70,6 +70,12 @@ def test_who_gave_no_consent_is_told() -> None:
     assert (match.person_id, match.is_hidden) == (7, True)
 
 
+def test_between_someone_hidden_and_someone_else_is_hidden() -> None:
+    known = gallery(KnownFace(7, "Ann", at(0.0), is_hidden=True), KnownFace(3, "Ben", at(0.2)))
+    assert known.match(at(0.11)) == Match(None, "Unknown", pytest.approx(0.09), pytest.approx(0.02), is_hidden=True)  # type: ignore[arg-type]
+    assert known.match(at(0.2)).is_hidden is False
+
+
 def test_a_face_that_was_told_not_to_be_someone_is_not_named_so_again() -> None:
     known = gallery(ANN, BEN, not_them=(KnownFace(7, "Ann", at(0.0, 0.4)),))
     assert known.match(at(0.0, 0.38)).person_id is None, "the face itself"

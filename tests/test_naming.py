@@ -8,6 +8,7 @@ import pytest
 from server.recognition.gallery import Embedding, Gallery, Known, KnownFace
 from server.recognition.naming import Naming
 from server.recognition.options import RecogniserOptions
+from server.recognition.quality import Quality
 
 
 def face(person: int, off: float = 0.0) -> Embedding:
@@ -25,12 +26,13 @@ def gallery(*people: int, hidden: int = 0) -> Gallery:
 
 
 PEOPLE = gallery(1, 2)
+GOOD = Quality(0.5, None, 80.0)
 
 
 def naming(*looks: Embedding, known: Gallery = PEOPLE, needed: int = 3, of: int = 5) -> Naming:
     made = Naming(RecogniserOptions(looks=needed, looks_of=of))
     for look in looks:
-        made.add(look, 0.5, known)
+        made.add(look, GOOD, b"crop", known)
     return made
 
 
@@ -57,10 +59,10 @@ def test_a_name_stays_until_as_many_looks_in_a_row_are_against_it() -> None:
     far = face(1, 0.55)
     named = naming(*[face(1)] * 3)
     for _ in range(2):
-        named.add(far, 0.5, PEOPLE)
+        named.add(far, GOOD, b"crop", PEOPLE)
         assert named.is_named
         assert named.is_shaky
-    named.add(far, 0.5, PEOPLE)
+    named.add(far, GOOD, b"crop", PEOPLE)
     assert not named.is_named
 
 
@@ -79,21 +81,21 @@ def test_two_people_on_one_face_are_unknown() -> None:
 
 def test_a_look_of_another_face_withholds_the_name_and_a_second_one_begins_anew() -> None:
     named = naming(*[face(1)] * 5)
-    named.add(face(2), 0.5, PEOPLE)
+    named.add(face(2), GOOD, b"crop", PEOPLE)
     assert named.is_doubtful
     assert not named.is_named
-    named.add(face(2), 0.5, PEOPLE)
+    named.add(face(2), GOOD, b"crop", PEOPLE)
     assert (named.looks, named.is_doubtful, named.is_named) == (1, False, False)
     for _ in range(2):
-        named.add(face(2), 0.5, PEOPLE)
+        named.add(face(2), GOOD, b"crop", PEOPLE)
     assert named.settled.person_id == 2
 
 
 def test_a_spoilt_look_gives_the_name_back_with_the_next_good_one() -> None:
     named = naming(*[face(1)] * 5)
-    named.add(face(9), 0.5, PEOPLE)
+    named.add(face(9), GOOD, b"crop", PEOPLE)
     assert not named.is_named
-    named.add(face(1), 0.5, PEOPLE)
+    named.add(face(1), GOOD, b"crop", PEOPLE)
     assert named.settled.person_id == 1
 
 
@@ -108,7 +110,37 @@ def test_one_look_is_enough_to_hide_a_face() -> None:
     hidden = gallery(1, 2, hidden=1)
     assert naming(face(1), known=hidden).is_hidden
     assert not naming(face(2), known=hidden).is_hidden
-    assert not naming(face(1), *[face(1, 0.55)] * 5, known=hidden).is_hidden
+    profile = naming(face(1), *[face(1, 0.55)] * 5, known=hidden)
+    assert profile.is_hidden, "looks of a profile are like nobody, and do not show the face again"
+    for _ in range(3):
+        profile.add(face(2), GOOD, b"crop", hidden)
+    assert profile.is_hidden
+    profile.add(face(2), GOOD, b"crop", hidden)
+    assert (profile.is_hidden, profile.settled.person_id) == (False, 2)
+
+
+def test_of_a_hidden_face_no_picture_is_kept() -> None:
+    hidden = gallery(1, 2, hidden=1)
+    assert naming(face(1), known=hidden).best().crop == b""
+    assert naming(face(7), face(7), known=hidden).best().crop == b"crop"
+
+
+def test_the_best_look_is_one_that_agrees() -> None:
+    named = naming(*[face(1)] * 3)
+    named.add(face(1, 0.1), Quality(0.7, None, 80.0), b"best", PEOPLE)
+    named.add(face(1, 0.55), Quality(0.9, None, 80.0), b"stray", PEOPLE)
+    assert named.best().crop == b"best"
+
+
+def test_a_doubted_name_comes_back_with_the_next_look_that_fits() -> None:
+    named = naming(*[face(1)] * 4)
+    named.doubt()
+    assert not named.is_named
+    named.add(face(1), GOOD, b"crop", PEOPLE)
+    assert named.settled.person_id == 1
+    named.doubt()
+    named.add(face(2), GOOD, b"crop", PEOPLE)
+    assert (named.looks, named.is_named) == (1, False), "another face: it begins anew at once"
 
 
 def test_the_embedding_is_the_mean_of_the_looks_that_agree() -> None:

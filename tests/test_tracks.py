@@ -14,7 +14,7 @@ from server.recognition.tracks import Track, Tracks
 
 STEP_S = 1 / 6
 OPTIONS = RecogniserOptions()
-GOOD = Quality(0.5, None)
+GOOD = Quality(0.5, None, 80.0)
 
 
 def embedding(person: int, blur: float = 0.0) -> Embedding:
@@ -38,7 +38,7 @@ def tracks_of(known: Gallery | None = None) -> Tracks:
 
 
 def look(tracks: Tracks, track: Track, face: Embedding, quality: float = 0.5) -> None:
-    tracks.look(track, face, Quality(quality, None), b"crop %d" % track.id)
+    tracks.look(track, face, Quality(quality, None, 80.0), b"crop %d" % track.id)
 
 
 def name(tracks: Tracks, track: Track, person: int) -> None:
@@ -206,7 +206,7 @@ def test_a_face_that_is_nobody_rests_unless_the_look_would_be_much_better() -> N
     tracks.update([at(100)], 1.0)
     assert tracks.waiting() == [track]
     assert not tracks.is_worth(track, GOOD)
-    assert tracks.is_worth(track, Quality(0.8, None))
+    assert tracks.is_worth(track, Quality(0.8, None, 80.0))
     for second in (1.5, 2.0):
         tracks.update([at(100)], second)
     assert tracks.is_worth(track, GOOD)
@@ -216,7 +216,7 @@ def test_looks_with_a_flaw_are_not_worth_it_and_the_flaw_is_remembered() -> None
     tracks = tracks_of()
     tracks.update([at(100)], 0.0)
     (track,) = tracks.waiting()
-    assert not tracks.is_worth(track, Quality(0.0, "blurred"))
+    assert not tracks.is_worth(track, Quality(0.0, "blurred", 80.0))
     assert track.flaw == "blurred"
     assert tracks.is_worth(track, GOOD)
     assert track.flaw is None
@@ -237,7 +237,7 @@ def test_nobody_is_in_two_places() -> None:
     assert [(face.person_id, face.name) for face in tracks.faces()] == [(None, "Unknown")] * 2
     assert not any(tracks.shall_tell(track) for track in (tracks.find(1), tracks.find(2)) if track)
     tracks.update([at(400)], STEP_S)
-    assert [face.person_id for face in tracks.faces()] == [1, 1], "the lost face keeps its name while its box goes on"
+    assert [face.person_id for face in tracks.faces()] == [None, 1], "the lost face gives way to the one in sight"
 
 
 def test_a_new_gallery_names_faces_at_once_and_has_them_looked_at_again() -> None:
@@ -279,14 +279,28 @@ def test_a_hidden_person_has_no_name_and_no_crop_from_the_first_look_on() -> Non
         look(tracks, track, embedding(1))
         face = tracks.faces()[0]
         assert (face.person_id, face.name, face.is_hidden) == (None, "Unknown", True)
-        assert track.crop == b""
+        assert track.naming.best().crop == b""
         assert not tracks.shall_tell(track)
 
 
-def test_the_crop_of_the_best_look_is_kept() -> None:
+def test_a_named_face_that_was_out_of_sight_has_no_name_until_it_is_looked_at() -> None:
     tracks = tracks_of(gallery(1))
     tracks.update([at(100)], 0.0)
     (track,) = tracks.waiting()
-    for quality, crop in ((0.4, b"first"), (0.7, b"best"), (0.5, b"later")):
-        tracks.look(track, embedding(1), Quality(quality, None), crop)
-    assert (track.crop, track.best_quality) == (b"best", 0.7)
+    name(tracks, track, 1)
+    play(tracks, [[], [at(100)]], start=STEP_S)
+    assert tracks.faces()[0].person_id == 1, "missed once"
+    play(tracks, [[], [], [at(100)]], start=3 * STEP_S)
+    assert tracks.faces()[0].person_id is None, "missed twice: someone else may stand there now"
+    assert tracks.waiting() == [track]
+    look(tracks, track, embedding(1))
+    assert tracks.faces()[0].person_id == 1
+
+
+def test_a_face_that_was_missed_and_is_back_elsewhere_has_no_name_either() -> None:
+    tracks = tracks_of(gallery(1))
+    play(tracks, [[at(100)]] * 2)
+    name(tracks, tracks.waiting()[0], 1)
+    play(tracks, [[], [at(165)]], start=2 * STEP_S)
+    assert ids(tracks) == [1]
+    assert tracks.faces()[0].person_id is None

@@ -61,7 +61,7 @@ class Match:
 class Gallery:
     """All known faces at one moment."""
 
-    def __init__(self, known: Known, max_distance: float, margin: float, not_them_distance: float = 0.4) -> None:
+    def __init__(self, known: Known, max_distance: float, margin: float, not_them_distance: float = 0.35) -> None:
         """Index the faces by person.
 
         `max_distance` is the largest distance that still counts; `margin` is how much nearer than the second-best
@@ -79,6 +79,7 @@ class Gallery:
         ids, first = np.unique([face.person_id for face in ordered], return_index=True)
         self._first_rows = first
         self._people = [ordered[row] for row in first]
+        self._hidden = np.array([person.is_hidden for person in self._people], dtype=bool)
         self._not_them = {
             int(person_id): _stacked([face for face in known.not_them if face.person_id == person_id])
             for person_id in ids
@@ -103,11 +104,16 @@ class Gallery:
         others = np.delete(distances, best)
         margin = float(others.min()) - distance if others.size else None
         person = self._people[best]
-        if distance > self._max_distance or (margin is not None and margin < self._margin):
-            return Match(None, UNKNOWN, distance, margin)
-        if self._is_not(person.person_id, looked_for, distance):
-            return Match(None, UNKNOWN, distance, margin)
-        return Match(person.person_id, person.name, distance, margin, person.is_hidden)
+        is_hidden = self._may_be_hidden(distances)
+        is_clear = margin is None or margin >= self._margin
+        if distance > self._max_distance or not is_clear or self._is_not(person.person_id, looked_for, distance):
+            return Match(None, UNKNOWN, distance, margin, is_hidden)
+        return Match(person.person_id, person.name, distance, margin, is_hidden)
+
+    def _may_be_hidden(self, distances: NDArray[np.float64]) -> bool:
+        """Whether someone without consent is as near as the nearest: pixelating wrongly is cheaper than showing."""
+        reach = min(self._max_distance, float(distances.min()) + self._margin)
+        return bool(np.any(distances[self._hidden] <= reach))
 
     def _is_not(self, person_id: int, looked_for: Embedding, distance: float) -> bool:
         """Whether this face was told not to be that person: nearer to it than to the person, or simply very near."""

@@ -16,6 +16,7 @@ import numpy as np
 from ..events import UNKNOWN
 from .gallery import Embedding, Gallery, Match
 from .options import RecogniserOptions
+from .quality import Quality
 
 NOBODY = Match(None, UNKNOWN, None)
 
@@ -27,10 +28,11 @@ STRAY_LOOKS = 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """One embedding, how good the crop was (0 to 1), and what the gallery says."""
+    """One embedding, the small JPEG it was made of with its quality, and what the gallery says."""
 
     embedding: Embedding
-    quality: float
+    quality: Quality
+    crop: bytes
     match: Match
 
 
@@ -69,9 +71,9 @@ class Naming:
         """Whether there are all looks, and nobody is within their reach."""
         return self.is_complete and not self.is_named and not self.is_hidden and not self._candidates()
 
-    def add(self, embedding: Embedding, quality: float, gallery: Gallery) -> None:
-        """Take a look."""
-        look = Look(embedding, quality, gallery.match(embedding))
+    def add(self, embedding: Embedding, quality: Quality, crop: bytes, gallery: Gallery) -> None:
+        """Take a look. Its `crop` is not kept once the face is hidden."""
+        look = Look(embedding, quality, crop, gallery.match(embedding))
         if self._looks and _apart(embedding, self.embedding()) > OTHER_FACE_DISTANCE:
             self._another_face(look)
         else:
@@ -86,14 +88,27 @@ class Naming:
             self._looks.append(replace(look, match=gallery.match(look.embedding)))
         self._settle(gallery)
 
+    def doubt(self) -> None:
+        """Withhold the name until a look confirms it: the box may have gone over to another face."""
+        if self._looks:
+            self.is_doubtful = True
+            self.settled = replace(NOBODY, distance=self.settled.distance)
+
     def embedding(self) -> Embedding:
         """The mean of the looks that agree with the name, of all where there is none. Needs a look."""
-        agreeing = [look for look in self._looks if look.match.person_id == self.settled.person_id]
-        return _mean(agreeing or list(self._looks))
+        return _mean(self._agreeing())
+
+    def best(self) -> Look:
+        """Of those looks the one of the best quality. Needs a look."""
+        return max(self._agreeing(), key=lambda look: look.quality.score)
 
     def agreeing(self) -> int:
         """How many of the looks agree with the name."""
         return self._votes(self.settled.person_id)
+
+    def _agreeing(self) -> list[Look]:
+        agreeing = [look for look in self._looks if look.match.person_id == self.settled.person_id]
+        return agreeing or list(self._looks)
 
     def _another_face(self, look: Look) -> None:
         """One strange look withholds the name; a second one is of the face that is there now."""
@@ -104,13 +119,22 @@ class Naming:
         self.is_doubtful = not self.is_doubtful
 
     def _settle(self, gallery: Gallery) -> None:
-        self.is_hidden = any(look.match.is_hidden for look in self._looks)
         person = None if self.is_doubtful else self._person()
         # What all agreeing looks say together must be as good as what each says.
         agreeing = [look for look in self._looks if person in (None, look.match.person_id)]
         together = gallery.match(_mean(agreeing)) if agreeing else NOBODY
         is_one = person is not None and together.person_id == person
         self.settled = together if is_one else replace(NOBODY, distance=together.distance)
+        self._hide()
+
+    def _hide(self) -> None:
+        """One look hides, and only the settled name of someone else shows again: a profile is like nobody for long."""
+        if self.is_named and not self.settled.is_hidden:
+            self.is_hidden = False
+        elif any(look.match.is_hidden for look in self._looks):
+            self.is_hidden = True
+        if self.is_hidden:
+            self._looks = deque((replace(look, crop=b"") for look in self._looks), self._looks.maxlen)
 
     def _person(self) -> int | None:
         """On whom the looks agree."""

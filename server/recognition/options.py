@@ -14,12 +14,12 @@ class RecogniserOptions:
     yunet: str = ""
     max_distance: float = 0.5
     margin: float = 0.04
-    not_them_distance: float = 0.4
+    not_them_distance: float = 0.35
     looks: int = 3
     looks_of: int = 5
     confirm_s: float = 5.0
     min_face_px: float = 40.0
-    min_sharpness: float = 0.05
+    min_sharpness: float = 0.06
     evidence: bool = True
     visitors: bool = True
 

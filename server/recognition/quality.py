@@ -29,22 +29,26 @@ Flaw = Literal["too_small", "blurred"]
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """`score` compares looks of one face; `flaw` is why a look would not count, None where it would."""
+    """`score` compares looks of one face; `flaw` is why a look would not count, None where it would.
+
+    `size_px` is the shorter side of the face's box.
+    """
 
     score: float
     flaw: Flaw | None
+    size_px: float
 
 
 def quality(picture: Picture, box: Box, min_face_px: float, min_sharpness: float) -> Quality:
     """Judge the face in `box` (pixels of the picture)."""
     size = min(box[2:])
     if size < min_face_px:
-        return Quality(0.0, "too_small")
+        return Quality(0.0, "too_small", size)
     crop, _, _ = picture.rgb(box)
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY)
     sharp = sharpness(np.asarray(grey, np.uint8), SHARPNESS_SIDE_PX)
     if sharp < min_sharpness:
-        return Quality(0.0, "blurred")
+        return Quality(0.0, "blurred", size)
     factors = (
         size / FULL_SIZE_PX,
         sharp / FULL_SHARPNESS,
@@ -52,7 +56,7 @@ def quality(picture: Picture, box: Box, min_face_px: float, min_sharpness: float
         _light(float(grey.mean())),
         _share_inside(box, picture),
     )
-    return Quality(float(np.prod([min(1.0, factor) for factor in factors])), None)
+    return Quality(float(np.prod([min(1.0, factor) for factor in factors])), None, size)
 
 
 def sharpness(grey: Pixels, side: int) -> float:

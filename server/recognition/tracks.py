@@ -8,13 +8,12 @@ nobody is in two places at once.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ..events import UNKNOWN, Face
 from .gallery import Embedding, Gallery
-from .motion import Motion, area, paired
+from .motion import Motion, area, closeness, paired
 from .naming import Naming
 from .options import RecogniserOptions
 from .pictures import SURE, Box, Detection
@@ -22,6 +21,8 @@ from .quality import Flaw, Quality
 
 # A face that was not seen for so long is gone; until then its box moves on as it did.
 LOST_AFTER_S = 0.5
+# A face that was not found in so many results, or in fewer and then elsewhere, is doubted until it is looked at.
+DOUBTED_AFTER_MISSED = 2
 # A camera's clock that jumps by more than this began anew, and so do its tracks.
 CLOCK_JUMP_S = 5.0
 
@@ -34,22 +35,25 @@ BETTER_LOOK = 1.5
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """One face, as long as it stays in the picture. `crop` is the JPEG of its best look."""
+    """One face, as long as it stays in the picture. `flaw` is what is wrong with it now, `missed` the newest results."""
 
     id: int
     motion: Motion
     seen: Detection
     naming: Naming
     looked_at: float | None = None
-    best_quality: float = 0.0
-    crop: bytes = b""
     flaw: Flaw | None = None
     told_at: float = -math.inf
+    missed: int = 0
 
     def follow(self, seen: Detection, at: float) -> None:
-        """Take a new sighting."""
+        """Take a new sighting. After a while out of sight, or a leap, it may be another face."""
+        leapt = closeness(self.motion.predicted(at), seen.box) <= 1
+        if self.missed >= DOUBTED_AFTER_MISSED or (self.missed and leapt):
+            self.naming.doubt()
         self.motion.follow(seen.box, at)
         self.seen = seen
+        self.missed = 0
 
 
 class Tracks:
@@ -77,6 +81,8 @@ class Tracks:
         doubtful = [seen for seen in found if seen.confidence < SURE]
         fresh = self._follow(sure)
         self._follow(doubtful)
+        for track in self._tracks:
+            track.missed += track.motion.seen_at < at
         self._tracks = [track for track in self._tracks if at - track.motion.seen_at <= LOST_AFTER_S]
         self._tracks += [Track(next(self._ids), Motion(seen.box, at), seen, Naming(self._options)) for seen in fresh]
 
@@ -96,16 +102,12 @@ class Tracks:
         if quality.flaw is not None:
             return False
         is_resting = track.naming.is_nobody and self._since_look(track) < NOBODY_AGAIN_S
-        return not is_resting or quality.score > BETTER_LOOK * track.best_quality
+        return not is_resting or quality.score > BETTER_LOOK * track.naming.best().quality.score
 
     def look(self, track: Track, embedding: Embedding, quality: Quality, crop: bytes) -> None:
-        """Give `track` the look it wanted. `crop` is kept while it is the best one, and never of a hidden person."""
-        track.naming.add(embedding, quality.score, self._gallery)
+        """Give `track` the look it wanted."""
+        track.naming.add(embedding, quality, crop, self._gallery)
         track.looked_at = self._now
-        if track.naming.looks == 1 or quality.score > track.best_quality:
-            track.best_quality, track.crop = quality.score, crop
-        if track.naming.is_hidden:
-            track.crop = b""
 
     def change_gallery(self, gallery: Gallery) -> None:
         """Name every track anew, at once from the looks it has, and look at all of them again."""
@@ -124,8 +126,6 @@ class Tracks:
 
     def shall_tell(self, track: Track) -> bool:
         """Whether to tell what the newest look settled: a name each time, nobody only now and then (it remembers)."""
-        if track.naming.is_hidden:
-            return False
         if self._is_named(track):
             return True
         if not track.naming.is_nobody or self._now - track.told_at < self._options.confirm_s:
@@ -157,17 +157,19 @@ class Tracks:
         return math.inf if track.looked_at is None else self._now - track.looked_at
 
     def _is_named(self, track: Track) -> bool:
-        """Whether the name counts. Nobody is in two places: of two faces with one name neither has it."""
-        return track.naming.is_named and self._places()[track.naming.settled.person_id] == 1
+        """Whether the name counts. Nobody is in two places: of two faces with one name neither has it.
 
-    def _places(self) -> Counter[int | None]:
-        """In how many places each person seems to be. A face that was lost a moment ago may be the one that is back."""
-        here = [track for track in self._tracks if track.motion.seen_at == self._now]
-        return Counter(track.naming.settled.person_id for track in here)
+        A face that was lost a moment ago may be the one that is back: it gives way.
+        """
+        person = track.naming.settled.person_id
+        if person is None or track.naming.is_hidden:
+            return False
+        others = [each for each in self._tracks if each is not track and each.naming.settled.person_id == person]
+        return not any(each.missed == 0 for each in others)
 
     def _face(self, track: Track) -> Face:
         settled = track.naming.settled
-        is_named = track.naming.is_named and self._places()[settled.person_id] <= 1 and not track.naming.is_hidden
+        is_named = self._is_named(track)
         return Face(
             track_id=track.id,
             person_id=settled.person_id if is_named else None,

@@ -105,7 +105,7 @@ SCENES = (
         "busy",
         quick=True,
     ),
-    Scene("coming-and-going", 4.2, _comes_and_goes(), "wall"),
+    Scene("coming-and-going", 4.2, _comes_and_goes(), "wall", quick=True),
     Scene(
         "strangers",
         2.4,
