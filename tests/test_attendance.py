@@ -427,14 +427,14 @@ async def test_a_wrong_face_is_never_marked_again_but_the_person_is(
         True,
     )
     assert await store.present(DAY) == []
-    again = sighting(1, embedding=face(77, away=0.39))
+    again = sighting(1, embedding=face(77, away=0.34))
     assert await store.mark(stranger, MORNING) is None
     assert await store.mark(again, MORNING) is None
     other = Database(url, Vault(KEY))
     assert await opened(other, tmp_path).mark(again, MORNING) is None, "a restart does not forget it"
     await other.aclose()
     assert await store.mark(sighting(2, embedding=face(77)), MORNING), "the face may be someone else's"
-    assert await store.mark(sighting(1, embedding=face(77, away=0.41)), MORNING), "it is far enough from the stranger's"
+    assert await store.mark(sighting(1, embedding=face(77, away=0.36)), MORNING), "it is far enough from the stranger's"
 
     def traces(session: Any) -> tuple[bytes, list[str]]:
         lines = [f"{line.action} {line.student_id}: {line.words}" for line in session.scalars(select(AuditLine))]

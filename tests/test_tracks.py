@@ -164,12 +164,17 @@ def test_three_looks_that_agree_name_a_face() -> None:
     assert face.distance == pytest.approx(0.3)
 
 
-def test_faces_with_fewer_looks_come_first_then_the_larger() -> None:
+def test_a_face_on_the_way_to_its_name_comes_first_then_new_ones_then_who_looks_like_nobody() -> None:
     tracks = tracks_of(gallery(1))
     tracks.update([at(100, size=60), at(400, size=90), at(700, size=70)], 0.0)
-    assert [track.id for track in tracks.waiting()] == [2, 3, 1]
+    assert [track.id for track in tracks.waiting()] == [2, 3, 1], "the larger first"
+    look(tracks, tracks.waiting()[0], embedding(7))
+    assert [track.id for track in tracks.waiting()] == [3, 1, 2]
     look(tracks, tracks.waiting()[0], embedding(1))
     assert [track.id for track in tracks.waiting()] == [3, 1, 2]
+    for _ in range(2):
+        look(tracks, tracks.waiting()[0], embedding(1))
+    assert [track.id for track in tracks.waiting()] == [1, 2]
 
 
 def test_a_named_face_rests_until_it_is_to_be_confirmed() -> None:

@@ -62,6 +62,11 @@ class Naming:
         return bool(self._looks) and self._looks[-1].match.person_id != self.settled.person_id
 
     @property
+    def is_promising(self) -> bool:
+        """Whether any look is somebody's."""
+        return any(look.match.person_id is not None for look in self._looks)
+
+    @property
     def is_complete(self) -> bool:
         """Whether the face has all the looks it can have; newer ones take the place of old ones."""
         return len(self._looks) == self._looks.maxlen

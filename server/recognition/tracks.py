@@ -35,7 +35,7 @@ BETTER_LOOK = 1.5
 
 @dataclass(slots=True, eq=False)
 class Track:
-    """One face, as long as it stays in the picture. `flaw` is what is wrong with it now, `missed` the newest results."""
+    """One face, as long as it stays. `flaw` is what is wrong with it now; `missed` counts the newest results."""
 
     id: int
     motion: Motion
@@ -92,9 +92,18 @@ class Tracks:
         return sorted(due, key=lambda track: (self.urgency(track), -self._since_look(track), -area(track.seen.box)))
 
     def urgency(self, track: Track) -> int:
-        """Less is more urgent: the fewest looks first, so that several new faces are named together."""
-        is_settled = track.naming.is_named or track.naming.is_nobody
-        return self._options.looks_of if is_settled else track.naming.looks
+        """Less is more urgent: a face on the way to its name, then new ones, then those that look like nobody so far.
+
+        So of several new faces one after the other has its name, instead of all after the looks of all.
+        """
+        naming = track.naming
+        if naming.is_doubtful:
+            return 0
+        if naming.is_named or naming.is_nobody:
+            return 2 + self._options.looks_of
+        if naming.looks:
+            return 0 if naming.is_promising else 1 + naming.looks
+        return 1
 
     def is_worth(self, track: Track, quality: Quality) -> bool:
         """Whether a look of this quality should be taken now; remembers what is wrong with it."""
