@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from server.api import imports, people
+from server.api import from_camera, imports, looks, people
 from server.api import photos as photo_routes
 from server.recognition.photos import MAX_BYTES
 from tests.api_app import Served, serving
@@ -19,7 +19,7 @@ from tests.faces import astronaut, jpeg, six_people
 
 Parts = list[tuple[str, tuple[str, bytes, str]]]
 
-ROUTERS = (people.router, photo_routes.router, imports.router)
+ROUTERS = (people.router, photo_routes.router, imports.router, from_camera.router)
 
 
 @pytest.fixture
@@ -248,3 +248,25 @@ async def test_the_plan_of_an_import(recognising: Served) -> None:
     assert (await client.post("/api/people/import/plan", json=by_csv)).json()["people"][0]["files"] == ["a.jpg"]
     is_problem(await client.post("/api/people/import/plan", json={"files": [], "csv": "x"}), 422, "csv")
     is_problem(await client.post("/api/people/import/plan", json={"files": ["x" * 1001]}), 422, "invalid")
+
+
+async def test_a_look_at_a_face_waits_for_its_name(recognising: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    client, parts = recognising.client, recognising.parts
+    path = "/api/people/from-camera"
+    look = parts.looks.keep(await parts.recognition.examine(jpeg(astronaut())))
+    is_problem(await client.post(path, json={"look": "x", "name": "Ann"}), 404)
+    is_problem(await client.post(path, json={"name": "Ann"}), 422, "no_photo")
+    is_problem(await client.post(path, json={"look": look, "name": ""}), 422, "name")
+    ann = (await client.post(path, json={"look": look, "name": "Ann", "class_name": "8A"})).json()
+    assert (ann["name"], ann["class_name"], ann["photos"]) == ("Ann", "8A", 1)
+    is_problem(await client.post(path, json={"look": look, "name": "Ann"}), 404)
+
+    another = parts.looks.keep(await parts.recognition.examine(another_photo()))
+    is_problem(await client.post(path, json={"look": another, "name": "Eve"}), 409, "resembles")
+    assert (await client.post(path, json={"look": another, "person_id": ann["id"]})).json()["photos"] == 2
+
+    third = parts.looks.keep(await parts.recognition.examine(another_photo()))
+    monkeypatch.setattr(looks, "KEPT_S", 0.0)
+    for _ in range(looks.MAX_LOOKS):
+        parts.looks.keep(parts.looks.get(third))
+    is_problem(await client.post(path, json={"look": third, "name": "Eve"}), 404)

@@ -88,6 +88,33 @@ def test_a_transparent_png_and_a_grey_one(engine: Engine) -> None:
     assert examine(saved(astronaut()[:, :, 1], "PNG"), engine).embedding.shape == (128,)
 
 
+def test_what_is_transparent_is_white() -> None:
+    pixels = np.zeros((64, 64, 4), np.uint8)
+    assert opened(saved(pixels, "PNG")).pixels.min() == 255
+    palette = Image.new("P", (64, 64))
+    palette.info["transparency"] = 0
+    buffer = BytesIO()
+    palette.save(buffer, "PNG", transparency=0)
+    assert opened(buffer.getvalue()).pixels.min() == 255
+
+
+@pytest.mark.parametrize("kind", ["16-bit grey", "CMYK", "animated WebP", "polyglot"])
+def test_unusual_but_honest_files(engine: Engine, kind: str) -> None:
+    image, buffer = Image.fromarray(astronaut()), BytesIO()
+    if kind == "16-bit grey":
+        Image.fromarray(np.asarray(image.convert("L"), np.uint16) * 257).save(buffer, "PNG")
+    elif kind == "CMYK":
+        image.convert("CMYK").save(buffer, "JPEG", quality=95)
+    elif kind == "animated WebP":
+        image.save(buffer, "WEBP", save_all=True, append_images=[Image.new("RGB", image.size)], duration=100)
+    else:
+        buffer.write(jpeg(astronaut()) + b"PK\x03\x04<script>alert(1)</script>")
+    examined = examine(buffer.getvalue(), engine)
+    expected = examine(jpeg(astronaut()), engine).embedding
+    assert np.linalg.norm(examined.embedding - expected) < 0.35
+    assert b"script" not in examined.thumbnail
+
+
 def test_a_photo_of_a_large_camera(engine: Engine) -> None:
     portrait = np.asarray(Image.fromarray(astronaut()[:300, 60:420]).resize((4800, 4000)))
     photo = jpeg(portrait, quality=70)

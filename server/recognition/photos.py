@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 20_000_000
 MAX_PIXELS = 50_000_000
+# What cannot be decoded at a smaller size: so many pixels take 97 MB (measured; a JPEG at the limit above takes 92 MB).
+MAX_PIXELS_PROGRESSIVE = 25_000_000
+MAX_PIXELS_NOT_JPEG = 14_000_000
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 # Photos are reduced to this before faces are looked for; a portrait's face keeps far more than it needs.
@@ -81,7 +84,7 @@ def opened(photo: bytes) -> Photo:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             return _decoded(photo)
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
-        raise _too_many_pixels() from error
+        raise _too_many_pixels(MAX_PIXELS) from error
     except (OSError, SyntaxError, ValueError, struct.error) as error:  # what Pillow's readers raise for broken files
         raise _not_an_image(
             "This file is not a photo that can be opened. Please choose a JPEG, PNG, WebP or BMP picture."
@@ -90,18 +93,28 @@ def opened(photo: bytes) -> Photo:
 
 def _decoded(photo: bytes) -> Photo:
     with Image.open(BytesIO(photo), formats=FORMATS) as image:
-        if image.width * image.height > MAX_PIXELS:
-            raise _too_many_pixels()
+        if image.width * image.height > _most_pixels(image):
+            raise _too_many_pixels(_most_pixels(image))
         image.draft("RGB", (LONG_SIDE, LONG_SIDE))  # JPEG only: decodes at a half, a quarter or an eighth
         image.thumbnail((LONG_SIDE, LONG_SIDE))
         # Phones store pictures lying on their side, with a note of how to turn them.
-        upright = ImageOps.exif_transpose(image).convert("RGB")
+        upright = _opaque(ImageOps.exif_transpose(image))
     return Photo(np.asarray(upright, np.uint8))
 
 
 def _sharpness(picture: Photo, box: Box) -> float:
     crop, _, _ = picture.rgb(box)
     return sharpness(np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8), SHARPNESS_SIDE_PX)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """8-bit RGB; what is transparent becomes white, as a page would show it."""
+    if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey, which Pillow would cut off at 255
+        return Image.fromarray((np.asarray(image, np.uint32) >> 8).astype(np.uint8)).convert("RGB")
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    layered = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layered.size, "white"), layered).convert("RGB")
 
 
 def _the_one_face(picture: Photo, engine: Engine) -> Box:
@@ -139,9 +152,16 @@ def thumbnail(picture: Picture, box: Box) -> bytes:
     return buffer.getvalue()
 
 
-def _too_many_pixels() -> Unprocessable:
+def _most_pixels(image: Image.Image) -> int:
+    """How many pixels a file of this kind may have, so that looking at it takes no more than 100 MB."""
+    if image.format != "JPEG":
+        return MAX_PIXELS_NOT_JPEG
+    return MAX_PIXELS_PROGRESSIVE if "progressive" in image.info else MAX_PIXELS
+
+
+def _too_many_pixels(most: int) -> Unprocessable:
     return _not_an_image(
-        f"This picture has more than {MAX_PIXELS // 1_000_000} million pixels. Please save the photo smaller."
+        f"This picture has more than {most // 1_000_000} million pixels. Please save the photo smaller, or as a JPEG."
     )
 
 
