@@ -25,7 +25,8 @@ from server.events import Detections
 from server.metrics import Metrics
 from server.recognition.gallery import Known, KnownFace
 from server.recognition.pictures import Pixels
-from server.recognition.worker import MAX_WAITING_PHOTOS, RecognitionWorker
+from server.recognition.questions import MAX_WAITING
+from server.recognition.worker import RecognitionWorker
 
 from .faces import astronaut, jpeg, six_people
 from .wait import until, until_sync
@@ -214,7 +215,7 @@ async def test_photos_are_refused_with_the_reason() -> None:
         assert caught.value.status == 422
         photo = jpeg(astronaut())
         outcomes = await asyncio.gather(
-            *(bench.worker.examine(photo) for _ in range(MAX_WAITING_PHOTOS + 1)), return_exceptions=True
+            *(bench.worker.examine(photo) for _ in range(MAX_WAITING + 1)), return_exceptions=True
         )
         refused = [outcome for outcome in outcomes if isinstance(outcome, Unavailable)]
         assert [error.headers for error in refused] == [{"Retry-After": "5"}]
@@ -226,7 +227,7 @@ async def test_a_photo_that_is_lost_with_the_process_is_an_answer_too() -> None:
         await until(lambda: bench.state() == "running", START_S)
         waiting = asyncio.create_task(bench.worker.examine(slow_photo()))
         await asyncio.sleep(0)  # let it hand in the photo
-        await until(lambda: not bench.worker._photos, START_S)
+        await until(lambda: not bench.worker._questions, START_S)
         os.kill(child_pid(), signal.SIGKILL)
         with pytest.raises(Unavailable):
             await waiting
@@ -242,7 +243,7 @@ def slow_photo() -> bytes:
 async def test_closing_answers_those_who_wait_and_may_be_repeated() -> None:
     async with running() as bench:
         waiting = asyncio.create_task(bench.worker.examine(jpeg(astronaut())))
-        await until(lambda: bool(bench.worker._photos))
+        await until(lambda: bool(bench.worker._questions))
         await bench.worker.close()
         with pytest.raises(Unavailable, match="stopping"):
             await waiting

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
@@ -24,6 +24,7 @@ from . import jobs
 from .messages import Done, Failed, Message, Ready, Reply, Request
 from .options import RecogniserOptions
 from .pictures import Planes
+from .vitals import Patience, memory_mb
 
 # A killed process is gone in milliseconds; this is for a machine that swaps.
 END_TIMEOUT_S = 5.0
@@ -33,15 +34,21 @@ class ProcessLost(Exception):
     """The process is dead, or so late that it must be; the text says which."""
 
 
+class CannotStart(ProcessLost):
+    """The process cannot load its models, and will not until somebody changes something; the text is a sentence."""
+
+
 class RecognitionProcess:
     """One spawned process: `start` it, `ask` one request after the other, `stop` it."""
 
     def __init__(self, first_track_id: int, options: RecogniserOptions, on_lost: Callable[[], None]) -> None:
         """`on_lost` is called on the event loop when the process ends, whatever the reason."""
         self.is_lost = False
+        # When the models were loaded, by the event loop's clock.
+        self.ready_at: float | None = None
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        # Bounded by the protocol: one request is in flight, answered by three messages at most.
+        # Bounded by the protocol: one request is in flight, answered by four messages at most.
         self._inbox: asyncio.Queue[Message | None] = asyncio.Queue()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="surveillx-recognition")
         context = multiprocessing.get_context("spawn")
@@ -57,33 +64,42 @@ class RecognitionProcess:
         """The process's id, once it is started."""
         return self._process.pid
 
+    def memory_mb(self) -> float:
+        """What it holds of the machine's memory now."""
+        return memory_mb(self.pid)
+
+    def loss(self) -> ProcessLost:
+        """Why it is lost, where it ended by itself."""
+        code = self._process.exitcode  # the reader has waited for it
+        return ProcessLost("it hung up" if code is None else f"it ended with exit code {code}")
+
     async def start(self, timeout_s: float) -> str:
         """Wait until the models are loaded; returns the detector's name.
 
         Raises:
-            ProcessLost: it ended, could not load its models, or took longer than `timeout_s`.
+            CannotStart: it could not load its models.
+            ProcessLost: it ended, or took longer than `timeout_s`.
         """
-        async with _deadline(timeout_s):
+        async with self._deadline(timeout_s):
             await self._loop.run_in_executor(self._thread, self._start)
             self._far_end.close()
             self._reader.start()
             message = await self._received()
         if isinstance(message, Ready):
+            self.ready_at = self._loop.time()
             return message.detector
-        raise ProcessLost(message.why if isinstance(message, Failed) else f"it began with {message!r}")
+        raise CannotStart(message.why) if isinstance(message, Failed) else ProcessLost(f"it began with {message!r}")
 
     async def ask(self, request: Request, timeout_s: float, on_reply: Callable[[Reply], None] | None = None) -> None:
         """Send a request, hand on its replies as they come, and return when all is done. One request at a time.
 
         Raises:
-            ProcessLost: it ended, or was not done after `timeout_s`.
+            ProcessLost: it ended, or was not done after `timeout_s`; see `vitals.Patience` for a busy machine.
         """
-        async with _deadline(timeout_s):
-            try:
+        async with self._deadline(timeout_s):
+            with suppress(OSError):  # it ended: the reader will say so, and why
                 # On the other thread: a gallery does not fit into the pipe, and a hung process does not read it.
                 await self._loop.run_in_executor(self._thread, self._connection.send, request)
-            except OSError as error:
-                raise self._loss() from error
             while not isinstance(message := await self._received(), Done):
                 if isinstance(message, (Ready, Failed)):
                     raise ProcessLost(f"it answered with {message!r}")
@@ -115,24 +131,42 @@ class RecognitionProcess:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
+    @asynccontextmanager
+    async def _deadline(self, timeout_s: float) -> AsyncIterator[None]:
+        """Give up after `timeout_s`, or later while the process is merely starved of processor time."""
+        patience = Patience(self.pid, timeout_s)
+        timer: asyncio.TimerHandle
+
+        def late() -> None:
+            nonlocal timer
+            if patience.is_over():
+                deadline.reschedule(self._loop.time())
+            else:
+                timer = self._loop.call_later(timeout_s, late)
+
+        timer = self._loop.call_later(timeout_s, late)
+        try:
+            async with asyncio.timeout(None) as deadline:
+                yield
+        except TimeoutError as error:
+            raise ProcessLost(f"it did not answer within {timeout_s:g} s") from error
+        finally:
+            timer.cancel()
+
     async def _received(self) -> Message:
         message = await self._inbox.get()
         if message is None:
-            raise self._loss()
+            raise self.loss()
         return message
-
-    def _loss(self) -> ProcessLost:
-        self._process.join(0)  # for its exit code, if it is there yet
-        code = self._process.exitcode
-        return ProcessLost("it hung up" if code is None else f"it ended with exit code {code}")
 
     def _end(self) -> None:
         """On the thread, so after a start that was given up half-way."""
         if self._process.pid is not None:
             self._process.kill()
-            self._process.join(END_TIMEOUT_S)
         if self._reader.ident is not None:
             self._reader.join(END_TIMEOUT_S)  # its pipe has ended with the process
+        if self._process.pid is not None:
+            self._process.join(END_TIMEOUT_S)
         self._far_end.close()
         self._connection.close()
 
@@ -142,6 +176,7 @@ class RecognitionProcess:
             while True:
                 self._loop.call_soon_threadsafe(self._inbox.put_nowait, self._connection.recv())
         except (EOFError, OSError):
+            self._process.join(END_TIMEOUT_S)  # a moment: for its exit code
             self._loop.call_soon_threadsafe(self._lose)
 
     def _lose(self) -> None:
@@ -171,12 +206,3 @@ class FrameMemory:
             self._memory.close()
             self._memory.unlink()
             self._memory = None
-
-
-@asynccontextmanager
-async def _deadline(timeout_s: float) -> AsyncIterator[None]:
-    try:
-        async with asyncio.timeout(timeout_s):
-            yield
-    except TimeoutError as error:
-        raise ProcessLost(f"it did not answer within {timeout_s:g} s") from error

@@ -9,48 +9,38 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
+from typing import NoReturn
 
 import av
 from av.video.reformatter import VideoReformatter
 
 from ..config import Settings
-from ..errors import Unavailable, Unprocessable
 from ..events import Detections, RecognitionState, Sighting
 from ..metrics import Metrics
 from .gallery import Known
-from .messages import Examine, Forget, Recognise, Reply, UseGallery
+from .messages import Forget, Recognise, Reply, UseGallery
 from .options import RecogniserOptions
 from .photos import ExaminedPhoto
 from .pictures import Planes, packed
-from .process import FrameMemory, ProcessLost, RecognitionProcess
+from .process import CannotStart, FrameMemory, ProcessLost, RecognitionProcess
+from .questions import Questions
+from .vitals import MemoryLimit
 
 # Loading the models takes two seconds, more on a machine that is starting everything at once.
 START_TIMEOUT_S = 60.0
 NEWS_TIMEOUT_S = 10.0
-# A photo of fifty million pixels takes a few seconds.
-EXAMINE_TIMEOUT_S = 10.0
-# What a person who sends a photo waits at most, a restart of the process included.
-PHOTO_PATIENCE_S = 20.0
-MAX_WAITING_PHOTOS = 8
 
 FIRST_DELAY_S = 0.2
-MAX_DELAY_S = 5.0
-# A process that lived so long was healthy: its successor starts without delay.
+MAX_DELAY_S = 30.0
+# A process that ran for so long was healthy: its successor starts without delay.
 HEALTHY_S = 10.0
 
+SWITCHED_OFF = "Recognition is switched off on this server, so no faces can be examined."
+STARTING = "Recognition is starting."
+
 logger = logging.getLogger("surveillx.recognition")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """A photo and who waits for it."""
-
-    photo: bytes
-    outcome: asyncio.Future[ExaminedPhoto]
 
 
 class RecognitionWorker:
@@ -63,19 +53,25 @@ class RecognitionWorker:
         on_result: Callable[[Detections], None],
         on_sighting: Callable[[Sighting], None] = lambda _seen: None,
     ) -> None:
-        """Both are called on the event loop and must not raise; `on_result` with no faces when recognition stopped."""
+        """Both are called on the event loop and must not raise; `on_result` with no faces when recognition stopped.
+
+        So is `on_state`, which may be set later: it hears of every change of `state` or `state_words`.
+        """
+        self.on_state: Callable[[], None] = lambda: None
         self._settings = settings
         self._metrics = metrics
         self._on_result = on_result
         self._on_sighting = on_sighting
-        self._state: RecognitionState = "off" if settings.recognition_every == 0 else "starting"
+        is_off = settings.recognition_every == 0
+        self._state: RecognitionState = "off" if is_off else "starting"
+        self._state_words = SWITCHED_OFF if is_off else STARTING
         self._task: asyncio.Task[None] | None = None
         self._process: RecognitionProcess | None = None
         self._wake = asyncio.Event()
         self._memory = FrameMemory()
         self._reformatter = VideoReformatter()
         self._frames: dict[str, tuple[int, Planes]] = {}
-        self._photos: deque[_Waiting] = deque()
+        self._questions = Questions(self._wake.set, SWITCHED_OFF)
         self._forgotten: set[str] = set()
         self._known = Known()
         self._gallery_is_news = True
@@ -87,9 +83,15 @@ class RecognitionWorker:
         """What to tell people about recognition now."""
         return self._state
 
+    @property
+    def state_words(self) -> str:
+        """A sentence that says why recognition is not running; empty while it is."""
+        return self._state_words
+
     async def start(self) -> None:
         """Begin; returns at once, while the models load. Does nothing where recognition is switched off."""
         if self._state != "off":
+            self._questions.accept()
             self._task = asyncio.create_task(self._keep_running(), name="surveillx-recognition")
 
     async def close(self) -> None:
@@ -98,12 +100,9 @@ class RecognitionWorker:
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
-        if self._process is not None:
-            await self._process.stop()  # it may have been stopping when its task was cancelled
-            self._process = None
-        for waiting in self._photos:
-            _settle(waiting.outcome, _busy("The server is stopping."))
-        self._photos.clear()
+        await self._stop_process()  # it may have been stopping when its task was cancelled
+        self._questions.refuse("The server is stopping. Please try again in a moment.")
+        self._clear_boxes()
         self._memory.close()
 
     def submit(self, camera_id: str, pts: int, frame: av.VideoFrame) -> None:
@@ -136,67 +135,79 @@ class RecognitionWorker:
             Unprocessable: the photo cannot serve; see `photos.examine`.
             Unavailable: recognition is off, starting for too long, or has too many photos waiting.
         """
-        if self._task is None:
-            raise Unavailable("Recognition is switched off on this server, so photos cannot be examined.")
-        if len(self._photos) >= MAX_WAITING_PHOTOS:
-            raise _busy("Too many photos are being examined at once.")
-        waiting = _Waiting(photo, asyncio.get_running_loop().create_future())
-        self._photos.append(waiting)
-        self._wake.set()
-        try:
-            async with asyncio.timeout(PHOTO_PATIENCE_S):
-                return await waiting.outcome
-        except TimeoutError as error:
-            raise _busy("Recognition is starting again.") from error
+        return await self._questions.examine(photo)
+
+    async def face_of(self, camera_id: str, track_id: int) -> ExaminedPhoto:
+        """The best look at a face of the live picture; waits a little for one where there is none yet.
+
+        Raises:
+            NotFound: the face has left the picture.
+            Unprocessable: it cannot serve: too small, blurred, or of someone without consent; `reason` says which.
+            Unavailable: as `examine`, or with `reason` no_look when there was no good look in time.
+        """
+        return await self._questions.face_of(camera_id, track_id)
 
     async def _keep_running(self) -> None:
         """Run one process after the other, with longer and longer pauses while they keep dying."""
-        loop = asyncio.get_running_loop()
         delay_s = FIRST_DELAY_S
         while True:
-            began = loop.time()
-            try:
-                await self._run_process()
-            except ProcessLost as loss:
-                logger.warning("Recognition stopped: %s. Starting it again.", loss)
-            except Exception:
-                # A fault of our own ends this run of the process; recognition itself must go on.
-                logger.exception("Recognition stopped by a fault. Starting it again.")
-            if loop.time() - began >= HEALTHY_S:
+            words = await self._run_process()
+            self._set_state("restarting", words)
+            self._metrics.recognition_restarts.inc()
+            self._clear_boxes()
+            if self._was_healthy():
                 delay_s = FIRST_DELAY_S
+            await self._stop_process()
             await asyncio.sleep(delay_s)
             delay_s = min(2 * delay_s, MAX_DELAY_S)
 
-    async def _run_process(self) -> None:
-        self._process = process = RecognitionProcess(
-            self._next_track_id, RecogniserOptions.of(self._settings), on_lost=self._wake.set
-        )
+    async def _run_process(self) -> str:
+        """Run a new process until it is no good any more; returns why, in words."""
         try:
+            options = RecogniserOptions.of(self._settings)
+            self._process = process = RecognitionProcess(self._next_track_id, options, on_lost=self._wake.set)
             detector = await process.start(START_TIMEOUT_S)
-            self._state = "running"
-            self._gallery_is_news = True
-            self._wake.set()
             logger.info("Recognition is running, faces found by %s.", detector)
+            self._gallery_is_news = True
+            self._questions.accept()
+            self._set_state("running", "")
+            self._wake.set()
             await self._serve(process)
-        finally:
-            self._state = "restarting"
-            self._metrics.recognition_restarts.inc()
-            self._clear_boxes()
-            await process.stop()
+        except CannotStart as fault:
+            logger.error("Recognition cannot start: %s", fault)
+            self._questions.refuse(words := f"Recognition cannot start: {fault}")
+            return words
+        except ProcessLost as loss:
+            logger.warning("Recognition stopped: %s. Starting it again.", loss)
+            return f"Recognition is starting again: {loss}."
+        except Exception:
+            # A fault of our own ends this run of the process; recognition itself must go on.
+            logger.exception("Recognition stopped by a fault. Starting it again.")
+            return "Recognition is starting again: a fault of its own stopped it, which is in the server's log."
 
-    async def _serve(self, process: RecognitionProcess) -> None:
+    def _was_healthy(self) -> bool:
+        ready_at = self._process.ready_at if self._process else None
+        return ready_at is not None and asyncio.get_running_loop().time() - ready_at >= HEALTHY_S
+
+    async def _stop_process(self) -> None:
+        if self._process is not None:
+            await self._process.stop()
+            self._process = None
+
+    async def _serve(self, process: RecognitionProcess) -> NoReturn:
+        limit = MemoryLimit(self._settings.recognition_memory_mb)
         while True:
             await self._wake.wait()
             self._wake.clear()
             if process.is_lost:
-                raise ProcessLost("it ended")
-            # Nobody starves: each round examines one photo, sends the news and recognises one frame.
-            while self._gallery_is_news or self._forgotten or self._photos or self._frames:
-                if self._photos:
-                    await self._examine(process, self._photos.popleft())
+                raise process.loss()
+            # Nobody starves: each round answers one question, sends the news and recognises one frame.
+            while self._gallery_is_news or self._forgotten or self._questions or self._frames:
+                await self._questions.answer_one(process)
                 await self._send_news(process)
                 if self._frames:
                     await self._recognise(process, next(iter(self._frames)))
+                self._require_room(process.memory_mb(), limit)
 
     async def _send_news(self, process: RecognitionProcess) -> None:
         while self._gallery_is_news:  # it may change again while it is being sent
@@ -211,17 +222,21 @@ class RecognitionWorker:
         began = loop.time()
         request = Recognise(camera_id, pts, planes.width, planes.height, self._memory.store(planes))
         await process.ask(request, self._settings.recognition_timeout_s, self._show)
+        self._questions.recognised(camera_id)
         self._metrics.frames_recognised.labels(camera_id).inc()
         self._metrics.recognition_seconds.set(loop.time() - began)
 
-    async def _examine(self, process: RecognitionProcess, waiting: _Waiting) -> None:
-        if waiting.outcome.done():
-            return  # whoever sent it has left
-        try:
-            await process.ask(Examine(waiting.photo), EXAMINE_TIMEOUT_S, partial(_settle, waiting.outcome))
-        finally:
-            # Not tried again: it may be what killed the process.
-            _settle(waiting.outcome, _busy("The photo could not be examined."))
+    def _require_room(self, held_mb: float, limit: MemoryLimit) -> None:
+        """Give up a process that holds too much, between two jobs.
+
+        Its successor starts when it is gone, not beside it: that memory is short is when two would be one too many, and
+        the boxes are missing for the few seconds of a start.
+
+        Raises:
+            ProcessLost: it must be renewed.
+        """
+        if limit.is_exceeded(held_mb):
+            raise ProcessLost(f"it held {held_mb:.0f} MB of memory, more than the {limit.limit_mb:.0f} MB it may hold")
 
     def _show(self, detections: Reply) -> None:
         if isinstance(detections, Sighting) and detections.camera_id not in self._forgotten:
@@ -239,15 +254,7 @@ class RecognitionWorker:
                 self._on_result(replace(detections, faces=()))
         self._shown.clear()
 
-
-def _settle(outcome: asyncio.Future[ExaminedPhoto], result: Reply | Unavailable) -> None:
-    if outcome.done():
-        return
-    if isinstance(result, ExaminedPhoto):
-        outcome.set_result(result)
-    elif isinstance(result, (Unprocessable, Unavailable)):
-        outcome.set_exception(result)
-
-
-def _busy(what: str) -> Unavailable:
-    return Unavailable(f"{what} Please try again in a moment.", headers={"Retry-After": "5"})
+    def _set_state(self, state: RecognitionState, words: str) -> None:
+        if (state, words) != (self._state, self._state_words):
+            self._state, self._state_words = state, words
+            self.on_state()
