@@ -35,6 +35,7 @@ from .camera import Cameras
 from .config import Settings
 from .database import open_database
 from .events import AttendanceMarked, Detections, EventBus
+from .health import Health
 from .legacy import LegacyStream
 from .metrics import Metrics
 from .recognition.compared import ComparedPeople
@@ -101,10 +102,14 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     def announce(marked: AttendanceMarked) -> None:
         rollcall.announce(marked)
 
-    attendance = AttendanceStore(database, settings, metrics, on_late=announce)
+    def check() -> None:
+        parts.health.check()
+
+    attendance = AttendanceStore(database, settings, metrics, on_late=announce, on_waiting=check)
     visitors = VisitorStore(database, settings)
     rollcall = RollCall(attendance, visitors, bus, metrics, show)
     recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
+    recognition.on_state = check
     cameras = Cameras(settings, metrics, bus, recognition)
     parts = Parts(
         settings=settings,
@@ -118,6 +123,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,
+        health=Health(bus, recognition, database, attendance),
         cameras=cameras,
         sessions=SessionRegistry(cameras, settings, metrics),
     )
@@ -128,6 +134,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     """Start everything; each line's undoing goes onto the stack at once."""
     rtc_compat.warn_if_untested()
     stack.push_async_callback(parts.database.aclose)
+    parts.database.on_state(lambda _state: parts.health.check())
     stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.metrics.strange_datagrams.inc))
     stack.push_async_callback(parts.recognition.close)
     if parts.settings.recognition_every:

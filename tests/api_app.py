@@ -22,6 +22,7 @@ from server.camera import Cameras
 from server.config import Settings
 from server.database import Database
 from server.events import EventBus
+from server.health import Health
 from server.metrics import Metrics
 from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
@@ -47,6 +48,7 @@ def make_parts(settings: Settings) -> Parts:
     people = PeopleStore(database, settings)
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
+    attendance = AttendanceStore(database, settings, metrics)
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -56,9 +58,10 @@ def make_parts(settings: Settings) -> Parts:
         people=people,
         compared=ComparedPeople(people),
         visitors=VisitorStore(database, settings),
-        attendance=AttendanceStore(database, settings, metrics),
+        attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,
+        health=Health(events, recognition, database, attendance),
         cameras=cameras,
         sessions=SessionRegistry(cameras, settings, metrics),
     )

@@ -40,12 +40,21 @@ def detections(camera_id: str = "1", pts: int = 90) -> Detections:
 ATTENDANCE = AttendanceMarked(4, 3, "Ann", "17", "1", "2026-03-02T08:05:00+01:00", 0.31)
 
 
+async def receive_states(client: ClientConnection) -> None:
+    """What every client is told first: the one camera's state, and the server's."""
+    assert [(await receive(client))["type"] for _ in range(2)] == ["camera", "server"]
+
+
 async def test_first_the_cameras_state_then_what_happens(served: Served) -> None:
     async with connect(url(served)) as client:
         state = await receive(client)
         assert state["since"]
         assert {**state, "since": ""} == {
             "type": "camera", "camera_id": "1", "state": "offline", "since": "", "reason": state["reason"],
+        }  # fmt: skip
+        assert await receive(client) == {
+            "type": "server", "recognition": "starting", "recognition_words": served.parts.recognition.state_words,
+            "database": "ok", "waiting_marks": 0,
         }  # fmt: skip
         for event in (detections(), ATTENDANCE, CameraChanged("1", "online", "2026-03-02T07:00:00+00:00", "")):
             served.parts.events.publish(event)
@@ -87,7 +96,8 @@ async def test_one_cameras_events_only(served: Served) -> None:
         await until(lambda: served.parts.events._subscriptions)
         served.parts.events.publish(detections("1"))
         served.parts.events.publish(detections("2"))
-        assert (await receive(client))["camera_id"] == "2", "nor camera 1's state: it is not asked for"
+        assert (await receive(client))["type"] == "server", "what concerns all; not camera 1's state"
+        assert (await receive(client))["camera_id"] == "2"
 
 
 async def test_some_types_only(served: Served) -> None:
@@ -95,7 +105,8 @@ async def test_some_types_only(served: Served) -> None:
         await until(lambda: served.parts.events._subscriptions)
         served.parts.events.publish(detections("1"))
         served.parts.events.publish(ATTENDANCE)
-        assert (await receive(client))["type"] == "attendance", "nor the cameras' state"
+        assert (await receive(client))["type"] == "server", "but not the cameras' state"
+        assert (await receive(client))["type"] == "attendance"
         served.parts.events.publish(ServerChanged("restarting", "It ended.", "away", 3))
         assert await receive(client) == {
             "type": "server",
@@ -108,7 +119,7 @@ async def test_some_types_only(served: Served) -> None:
 
 async def test_what_a_client_sends_is_ignored(served: Served) -> None:
     async with connect(url(served)) as client:
-        await receive(client)
+        await receive_states(client)
         await client.send("[" * 1000)
         await client.send(b"\x00\xff")
         served.parts.events.publish(ATTENDANCE)
@@ -160,7 +171,7 @@ async def test_a_slow_client_loses_the_oldest_detections_only(served: Served) ->
 
         await until(has_dropped, 30)
         assert len(subscription) <= 64 + marked
-        assert (await receive(slow))["type"] == "camera"
+        await receive_states(slow)
         seen, marks = [0], []
         while seen[-1] < sent:
             event = await receive(slow)

@@ -60,6 +60,7 @@ events.addEventListener("message", (message) => {
     marked(event);
   } else if (event.type === "attendance_removed") {
     roll.remove(event.id);
+    news.textContent = strings.markRemoved;
   }
 });
 events.start();

@@ -28,7 +28,7 @@ function say(sentences) {
 function tell(server) {
   const sentences = [];
   if (server.recognition === "restarting") {
-    sentences.push(strings.recognitionRestarting(server.recognition_words));
+    sentences.push(strings.recognitionAway(server.recognition_words));
   }
   if (server.database === "away" || server.waiting_marks > 0) {
     sentences.push(strings.databaseAway(server.waiting_marks));

@@ -20,6 +20,9 @@ const chosenClass = find("#class", HTMLSelectElement);
 const status = find("#status", HTMLElement);
 const classes = element("datalist", { id: "classes" });
 
+// From another page, such as "Will it work?".
+search.value = new URLSearchParams(location.search).get("search") ?? "";
+
 /** @typedef {{ person: import("./api.js").Person, card: HTMLLIElement, words: string }} Shown */
 /** @type {Shown[]} */
 let shown = [];

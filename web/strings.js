@@ -60,8 +60,8 @@ export const strings = {
   /** @param {string} id @param {string} since */
   stale: (id, since) => `Camera ${id} has sent no picture since ${moment(since)}`,
 
-  /** @param {string} words */
-  recognitionRestarting: (words) => `Recognition is restarting${words ? `: ${clause(words)}` : ""}. The picture goes on; names and attendance come back by themselves.`,
+  /** @param {string} words a sentence of the server's */
+  recognitionAway: (words) => `${words} The picture goes on; names and attendance come back by themselves.`,
   /** @param {number} waiting */
   databaseAway: (waiting) =>
     waiting === 0
@@ -70,6 +70,7 @@ export const strings = {
 
   /** @param {number} count */
   present: (count) => (count === 1 ? "1 person present" : `${count} people present`),
+  markRemoved: "A mark was removed",
   /** @param {string} name @param {string} time */
   marked: (name, time) => `${name} was marked present at ${time}`,
 

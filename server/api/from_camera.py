@@ -7,7 +7,6 @@ in memory only, for some minutes.
 from __future__ import annotations
 
 from base64 import b64encode
-from typing import Protocol, cast
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
@@ -19,18 +18,6 @@ from .parts import Parts, PartsDep
 from .people import Change, Person, refresh, shown
 
 router = APIRouter(prefix="/api/people/from-camera", tags=["people"], dependencies=[Depends(require_view)])
-
-
-class LivePicture(Protocol):
-    """What knows the faces of the live picture."""
-
-    async def face_of(self, camera_id: str, track_id: int) -> ExaminedPhoto:
-        """The best look at a face.
-
-        Raises:
-            NotFound: it has left.
-            Unprocessable: it cannot serve, as `photos.examine`.
-        """
 
 
 class Face(BaseModel):
@@ -62,7 +49,7 @@ class FaceOfPerson(Change):
 @router.post("/look")
 async def look(face: Face, parts: PartsDep) -> Look:
     """Keep the best look at a face; refused as a photo would be."""
-    photo = await _live(parts).face_of(face.camera_id, face.track_id)
+    photo = await parts.recognition.face_of(face.camera_id, face.track_id)
     return Look(look=parts.looks.keep(photo), picture=b64encode(photo.thumbnail).decode())
 
 
@@ -90,8 +77,4 @@ async def _photo(body: FaceOfPerson, parts: Parts) -> ExaminedPhoto:
         return parts.looks.get(body.look)
     if body.camera_id is None or body.track_id is None:
         raise Unprocessable("Either a look is needed, or a camera_id and a track_id.", reason="no_photo")
-    return await _live(parts).face_of(body.camera_id, body.track_id)
-
-
-def _live(parts: Parts) -> LivePicture:
-    return cast("LivePicture", parts.recognition)
+    return await parts.recognition.face_of(body.camera_id, body.track_id)

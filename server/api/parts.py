@@ -15,6 +15,7 @@ from ..camera import Cameras
 from ..config import Settings
 from ..database import Database
 from ..events import EventBus
+from ..health import Health
 from ..metrics import Metrics
 from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
@@ -39,6 +40,7 @@ class Parts:
     attendance: AttendanceStore
     audit: AuditStore
     recognition: RecognitionWorker
+    health: Health
     cameras: Cameras
     sessions: SessionRegistry
     looks: Looks = field(default_factory=Looks)

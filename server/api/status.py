@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
@@ -20,13 +21,13 @@ async def health() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def ready(parts: PartsDep) -> dict[str, str]:
+async def ready(parts: PartsDep) -> dict[str, Any]:
     """The database answers too; recognition's state is told, but the video does not wait for it."""
     try:
         await parts.people.revision()
     except Exception as error:  # whatever ails the database, the answer is the same
         raise Unavailable("The database does not answer.", headers={"Retry-After": "5"}) from error
-    return {"status": "ready", "recognition": parts.recognition.state}
+    return {"status": "ready", **asdict(parts.health.now())}
 
 
 @router.get("/metrics", dependencies=[Depends(require_view)])
