@@ -14,7 +14,6 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import pytest_asyncio
 from av.video.frame import VideoFrame
@@ -22,9 +21,8 @@ from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from server.camera import Camera
 from server.events import AttendanceMarked
-from server.recognition.photos import ExaminedPhoto
 
-from .faces import astronaut, jpeg
+from .faces import astronaut
 from .live import Live, live
 from .wait import until
 
@@ -251,47 +249,6 @@ async def test_next_day_begins_a_new_list(browsing: Browsing) -> None:
         running.parts.events.publish(AttendanceMarked(1, 3, "Ada", None, "1", f"{today}T23:59:00+00:00", 0.3))
         running.parts.events.publish(AttendanceMarked(2, 3, "Ada", None, "1", "2999-01-01T00:01:00+00:00", 0.3))
         await expect(page.locator("#attendance time")).to_have_text(["00:01"])
-
-
-async def test_people_are_listed_and_deleted_after_asking(browsing: Browsing) -> None:
-    async with browsing() as (running, page):
-        photo = ExaminedPhoto(embedding=np.full(128, 0.1), thumbnail=jpeg(astronaut()[:160, 140:300]))
-        await running.parts.people.add(MARKUP, "R-1", [photo])
-        await page.goto("/people")
-        await expect(page.locator(".person strong")).to_have_text(MARKUP)
-        await expect(page.locator(".person .quiet")).to_have_text("Roll no. R-1 · 1 photo")
-        assert await page.locator(".person img").first.evaluate(
-            "image => image.decode().then(() => image.naturalWidth)"
-        )
-        answers = iter([False, True])
-        asked: list[str] = []
-
-        async def answer(dialog: Any) -> None:
-            asked.append(dialog.message)
-            await (dialog.accept() if next(answers) else dialog.dismiss())
-
-        page.on("dialog", answer)
-        remove = page.get_by_role("button", name=f"Delete {MARKUP}")
-        await remove.click()
-        assert len(await running.parts.people.list()) == 1
-        await remove.click()
-        await expect(page.locator("#nobody")).to_be_visible()
-        assert await running.parts.people.list() == []
-        assert asked[0].startswith(f"Delete {MARKUP}?")
-
-
-async def test_photo_that_cannot_serve_is_refused_in_words(browsing: Browsing) -> None:
-    async with browsing() as (running, page):
-        await page.goto("/people")
-        await page.get_by_label("Name").fill("Ada")
-        photo: Any = {"name": "notes.jpg", "mimeType": "image/jpeg", "buffer": b"not a picture"}
-        await page.get_by_label("Photos").set_input_files(photo)
-        await page.get_by_role("button", name="Add person").click()
-        status = page.locator("#status[data-kind=error]")
-        await expect(status).not_to_be_empty(timeout=30_000)
-        assert await running.parts.people.list() == []
-        await expect(page.get_by_label("Name")).to_have_value("Ada")
-        await expect(page.get_by_role("button", name="Add person")).to_be_enabled()
 
 
 async def test_attendance_page_changes_the_day(browsing: Browsing) -> None:

@@ -234,9 +234,10 @@ async def test_a_photo_that_is_lost_with_the_process_is_an_answer_too() -> None:
 
 
 def slow_photo() -> bytes:
-    """A picture that takes a good part of a second to read: nearly as many pixels as are allowed."""
+    """A picture that takes a good part of a second to read: nearly as many pixels as are allowed, and all noise."""
     file = BytesIO()
-    Image.new("RGB", (7000, 7000), "grey").save(file, "PNG")
+    noise = np.random.default_rng(1).integers(0, 256, (3700, 3700), np.uint8)
+    Image.fromarray(noise).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
