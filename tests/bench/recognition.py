@@ -2,7 +2,8 @@
 
 First the parts, on one nice thread as in the recognition process: finding faces at several sizes of the picture and by
 the search, with the smallest face that is still found, and one embedding. Then the whole: the worker fed with the
-sample clip at 30 frames a second, every fifth frame, for a while.
+sample clip at 30 frames a second, every fifth frame, for a while, and with one to six people in a room, first new and
+then known.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(1) as process:
         process.apply(measure_parts, (arguments.repeat,))
     asyncio.run(measure_whole(arguments.seconds))
+    for faces in (1, 2, 4, 6):
+        asyncio.run(measure_room(faces, arguments.seconds))
 
 
 def machine() -> str:
@@ -156,6 +159,72 @@ async def measure_whole(seconds: float) -> None:
     dropped = sum(each.value for each in samples if each.name.endswith("_total"))
     print(f"whole            : {len(ages) / elapsed:.1f} recognitions/s, result age {spread(ages)}")
     print(f"                   process {used / elapsed:.2f} core, {named} results with the name, {dropped:.0f} dropped")
+
+
+async def measure_room(faces: int, seconds: float) -> None:
+    """The worker with so many people in the picture: while they are new, and when all are known."""
+    results: list[Detections] = []
+    worker = RecognitionWorker(Settings(), Metrics(), results.append)
+    await worker.start()
+    try:
+        room = Room(worker, results)
+        while not results:  # the models are being loaded
+            await room.show_for(1.0)
+        await room.keep(faces)
+        known = [await worker.face_of("1", face.track_id) for face in results[-1].faces]
+        worker.set_gallery(Known(tuple(KnownFace(n, f"P{n}", each.embedding) for n, each in enumerate(known, 1))))
+        worker.forget("1")
+        print(f"{faces} new people     : {await room.show_until_named(faces)}")
+        await room.show_for(2.0)
+        print(f"{faces} known people   : {await room.show_for(seconds)}")
+    finally:
+        await worker.close()
+
+
+class Room:
+    """A camera on a room where nobody moves, at thirty pictures a second."""
+
+    def __init__(self, worker: RecognitionWorker, results: list[Detections]) -> None:
+        self._worker = worker
+        self._results = results
+        self._picture = crowd(80)
+        self._pts = 0
+
+    async def keep(self, faces: int) -> None:
+        """Let only the first people from the left stay."""
+        rights = sorted(face.box[0] + face.box[2] for face in self._results[-1].faces)
+        self._picture = self._picture.copy()
+        self._picture[:, int(rights[faces - 1]) + 20 :] = 110
+        await self.show_for(3.0 + 1.0 * faces)  # long enough for a look at everybody
+
+    async def show_for(self, seconds: float) -> str:
+        """What it cost."""
+        return await self._show(lambda elapsed_s: elapsed_s >= seconds)
+
+    async def show_until_named(self, faces: int) -> str:
+        """What it cost until everybody had a name, and when that was."""
+        named: list[float] = []
+
+        def is_done(elapsed_s: float) -> bool:
+            names = sum(face.person_id is not None for face in self._results[-1].faces) if self._results else 0
+            named.extend([elapsed_s] * (names - len(named)))
+            return names == faces or elapsed_s > 30
+
+        self._results.clear()
+        cost = await self._show(is_done)
+        return f"{cost}; named after {', '.join(f'{each:.1f}' for each in named)} s"
+
+    async def _show(self, is_done: Callable[[float], bool]) -> str:
+        frame = av.VideoFrame.from_ndarray(self._picture, format="rgb24").reformat(format="yuv420p")
+        pid = next((process.pid for process in multiprocessing.active_children()), None)
+        before, cpu, began = len(self._results), cpu_seconds(pid), time.monotonic()
+        first = {result.pts for result in self._results}
+        while not is_done(elapsed := time.monotonic() - began):
+            self._pts += 90_000 * EVERY // 30
+            self._worker.submit("1", self._pts, frame)
+            await asyncio.sleep(EVERY * FRAME_S)
+        shown = {result.pts for result in self._results[before:]} - first
+        return f"{len(shown) / elapsed:.1f} recognitions/s, process {(cpu_seconds(pid) - cpu) / elapsed:.2f} core"
 
 
 def clip(seconds: float) -> Iterator[av.VideoFrame]:
