@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from . import dayview, proofs
 from .config import Settings
@@ -215,7 +216,7 @@ class AttendanceStore:
     async def _outcomes(self, marks: Sequence[Mark]) -> Sequence[Outcome]:
         """Write `marks` together; where that fails because of one of them, apart, so that only that one is lost."""
         try:
-            return await self._database.run(lambda it: [self._marking.by_sight(it, mark) for mark in marks])
+            return await self._database.run(lambda it: self._write_all(it, marks))
         except Unavailable:
             raise
         except (SQLAlchemyError, SurveillxError, ValueError):
@@ -223,6 +224,10 @@ class AttendanceStore:
                 return [outcome for mark in marks for outcome in await self._outcomes([mark])]
             logger.exception("a waiting mark of person %s cannot be written and is lost", marks[0].seen.person_id)
             return ["refused"]
+
+    def _write_all(self, session: Session, marks: Sequence[Mark]) -> Sequence[Outcome]:
+        with session.no_autoflush:  # all proofs go in with one statement at the end
+            return [self._marking.by_sight(session, mark) for mark in marks]
 
     async def _take_back(self, deed: Callable[..., TakenBack]) -> TakenBack:
         taken = await self._database.run(deed)

@@ -90,7 +90,7 @@ class Settings:
     attendance_sessions: tuple[str, ...] = _setting(
         (), "sessions of a day, such as morning=00:00,afternoon=12:30: one mark in each; empty is one mark a day"
     )
-    waiting_marks: int = _setting(10_000, "marks kept in the spool file while the database is away")
+    waiting_marks: int = _setting(3000, "marks kept in the spool file while the database is away")
     evidence: bool = _setting(True, "keep a small picture of the face with each mark")
     evidence_days: int = _setting(30, "pictures and measurements that prove a mark are removed after this many days")
     visitors: bool = _setting(True, "group unknown faces, to enrol or ignore them")

@@ -15,7 +15,7 @@ from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import exists, select
+from sqlalchemy import bindparam, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -47,8 +47,11 @@ class Marking:
     def by_sight(self, session: Session, mark: Mark) -> Outcome:
         """Write the row and its proof. Refused: the person is gone or gave no consent, or this is not them."""
         seen = mark.seen
-        person = None if seen.person_id is None else _hold(session, seen.person_id)
-        if person is None or _is_hidden(session, person.id) or self._is_not_them(session, person.id, seen):
+        standing = None if seen.person_id is None else _hold(session, seen.person_id)
+        if standing is None or standing.is_hidden:
+            return "refused"
+        person = standing.person
+        if standing.has_not_them and self._is_not_them(session, person.id, seen):
             return "refused"
         entry = _Entry(person, self.days.of(mark.at), self.days.local(mark.at), seen.camera_id, seen.distance)
         row_id = self._insert(session, entry)
@@ -64,10 +67,11 @@ class Marking:
             NotFound: there is no such person.
             Conflict: there is a row already, or the person gave no consent.
         """
-        person = _hold(session, person_id)
-        if person is None:
+        standing = _hold(session, person_id)
+        if standing is None:
             raise NotFound("There is no such person; the list may have changed.")
-        if _is_hidden(session, person_id):
+        person = standing.person
+        if standing.is_hidden:
             raise Conflict("This person gave no consent and is never marked.", reason="no_consent")
         entry = _Entry(person, when, self.days.local(at), "", None)
         row_id = self._insert(session, entry)
@@ -87,13 +91,7 @@ class Marking:
     def _insert(self, session: Session, entry: _Entry) -> int | None:
         """The new row's id, or None where there is one already."""
         begin, end = self.days.bounds(entry.when.day, entry.when.session)
-        by_school = exists().where(
-            AttendanceRow.student_id == entry.person.id,
-            AttendanceRow.day.is_(None),
-            AttendanceRow.timestamp >= begin,
-            AttendanceRow.timestamp < end,
-        )
-        if session.scalar(select(by_school)):
+        if session.scalar(_BY_SCHOOL, {"person_id": entry.person.id, "begin": begin, "end": end}):
             return None
         return session.scalar(_INSERT_ONCE[session.get_bind().dialect.name], entry.values())
 
@@ -170,13 +168,39 @@ _INSERT_ONCE = {
 }
 
 
-def _hold(session: Session, person_id: int) -> Person | None:
+# Made once: a thousand waiting marks are written by the same few statements.
+_BY_SCHOOL = select(
+    exists().where(
+        AttendanceRow.student_id == bindparam("person_id"),
+        AttendanceRow.day.is_(None),
+        AttendanceRow.timestamp >= bindparam("begin"),
+        AttendanceRow.timestamp < bindparam("end"),
+    )
+)
+_STANDING = (
+    select(
+        Person,
+        exists().where(NoConsent.student_id == Person.id),
+        exists().where(NotThem.student_id == Person.id),
+    )
+    .where(Person.id == bindparam("person_id"))
+    .with_for_update(read=True, of=Person)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """A person, and what could keep them from being marked."""
+
+    person: Person
+    is_hidden: bool
+    has_not_them: bool
+
+
+def _hold(session: Session, person_id: int) -> _Standing | None:
     """The person, who stays until the transaction ends (PostgreSQL's share lock; SQLite locks anyway)."""
-    return session.scalars(select(Person).where(Person.id == person_id).with_for_update(read=True)).first()
-
-
-def _is_hidden(session: Session, person_id: int) -> bool:
-    return session.get(NoConsent, person_id) is not None
+    row = session.execute(_STANDING, {"person_id": person_id}).first()
+    return None if row is None else _Standing(*row)
 
 
 def _words(when: DaySession) -> str:
