@@ -37,8 +37,8 @@ def run_import(options: argparse.Namespace, settings: Settings) -> int:
     """
     outcomes = import_class(settings, options.path, _tell)
     print(
-        f"{outcomes['person added']} people added, {outcomes['photo added']} further photos, "
-        f"{outcomes['already there']} already there, {outcomes['refused']} refused."
+        f"People added: {outcomes['person added']}, further photos: {outcomes['photo added']}, "
+        f"already there: {outcomes['already there']}, refused: {outcomes['refused']}"
     )
     return 1 if outcomes["refused"] else 0
 
@@ -68,11 +68,20 @@ async def _consent(people: PeopleStore, options: argparse.Namespace) -> None:
 async def _delete(people: PeopleStore, options: argparse.Namespace) -> None:
     person = await people.get(options.id)
     question = f"Delete {person.name}? Everything biometric goes for good. (yes/no) "
-    if not options.yes and await asyncio.to_thread(input, question) != "yes":
+    if not options.yes and await asyncio.to_thread(_answer, question) != "yes":
         print("Nothing was deleted.")
         return
     for line in receipt_lines(await people.delete(options.id)):
         print(line)
+
+
+def _answer(question: str) -> str:
+    """What is typed; nothing where nobody can type, as in a scheduled task (there `--yes` is needed)."""
+    try:
+        return input(question).strip().lower()
+    except EOFError:
+        print()
+        return ""
 
 
 _ACTIONS: Mapping[str, Command] = {"list": _list, "rename": _rename, "delete": _delete, "consent": _consent}

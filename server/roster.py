@@ -26,6 +26,8 @@ _ONLY_NUMBER = re.compile(r"(?:[^\W\d_]{1,3}-?)?\d[^\s_]*")
 # "Ada_2", "Ada 2", "Ada (2)": the second photo of Ada.
 _COPY = re.compile(r"(?:\s*\(\d+\)|[\s_]\d{1,3})$")
 # What cameras and messengers call their files.
+# What nobody is called, but many a class is: 8B, 10-a, Class 7.
+_CLASS = re.compile(r"\d{1,2}[ .-]?[a-z]|(?:class|grade|year|form)[ _-]?\d{1,2}[ .-]?[a-z]?", re.IGNORECASE)
 _NAMELESS = re.compile(
     r"(?:img|dsc[nf]?|pxl|mvimg|image|photo|foto|picture|pic|scan|snapshot|screenshot|whatsapp|portrait|face"
     r"|[\W\d_]|(?<=\d)[ap]m|\bat\b|\b[ap]m\b|wa(?=\d))+"
@@ -190,9 +192,13 @@ def _natural(file: str) -> list[tuple[int, str]]:
 def label_of(file: str) -> Label:
     """Who the place of a photo says it shows; the name is empty where it says none."""
     path = PurePosixPath(file)
+    by_file = _parsed(_COPY.sub("", path.stem) or path.stem)
     if len(path.parts) == 1:
-        return _parsed(_COPY.sub("", path.stem) or path.stem)
-    label = _parsed(path.parts[-2])
+        return by_file
+    folder = path.parts[-2].strip()
+    if _CLASS.fullmatch(folder) and by_file.name:  # 8B/Ada Sample.jpg
+        return replace(by_file, class_name=folder)
+    label = _parsed(folder)
     return replace(label, class_name=path.parts[-3].strip()) if len(path.parts) > 2 else label
 
 

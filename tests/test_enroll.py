@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +113,7 @@ def test_looking_after_people_by_command(
     assert cli.main(["import", str(tmp_path / "school"), "--data", str(settings.data)]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "8A/Ada/a.jpg (Ada): person added",
-        "1 people added, 0 further photos, 0 already there, 0 refused.",
+        "People added: 1, further photos: 0, already there: 0, refused: 0",
     ]
     assert people("list") == ["1\tAda\t\t8A\t1 photo\t"]
     assert people("list", "--class", "8B") == []
@@ -120,6 +121,9 @@ def test_looking_after_people_by_command(
     assert people("consent", "1", "no") == ["1\tAda L.\t7\t\t1 photo\tno consent"]
     monkeypatch.setattr("builtins.input", lambda question: "no")
     assert people("delete", "1") == ["Nothing was deleted."]
+    monkeypatch.undo()
+    monkeypatch.setattr("sys.stdin", StringIO(""))
+    assert people("delete", "1")[-1] == "Nothing was deleted.", "nobody can answer"
     receipt = people("delete", "1", "--yes")
     assert receipt[0].startswith("Deleted Ada L. at ")
     assert "  pictures of the face    1" in receipt

@@ -29,6 +29,8 @@ def faults(roster: Roster) -> dict[str, str]:
         ("17_Ada/IMG_0001.JPG", entry("Ada", "17_Ada/IMG_0001.JPG", roll_no="17")),
         ("8A/Ada/x.png", entry("Ada", "8A/Ada/x.png", class_name="8A")),
         ("2026/8A/17 - Ada/x.png", entry("Ada", "2026/8A/17 - Ada/x.png", roll_no="17", class_name="8A")),
+        ("8A/17_Ada.jpg", entry("Ada", "8A/17_Ada.jpg", roll_no="17", class_name="8A")),
+        ("Class 7/Ada_2.jpg", entry("Ada", "Class 7/Ada_2.jpg", class_name="Class 7")),
         ("Ada.jpg", entry("Ada", "Ada.jpg")),
         ("17_Ada.jpg", entry("Ada", "17_Ada.jpg", roll_no="17")),
         ("Ada_2.jpg", entry("Ada", "Ada_2.jpg")),
