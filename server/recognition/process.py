@@ -201,8 +201,10 @@ class FrameMemory:
         return self._memory.name
 
     def close(self) -> None:
-        """Give the memory back to the system."""
-        if self._memory is not None:
-            self._memory.close()
-            self._memory.unlink()
-            self._memory = None
+        """Give the memory back to the system; there will be another one for the next frame."""
+        memory, self._memory = self._memory, None
+        if memory is not None:
+            memory.close()
+            # multiprocessing/shared_memory.py, SharedMemory.__init__: a process without room to map it removes it.
+            with suppress(FileNotFoundError):
+                memory.unlink()

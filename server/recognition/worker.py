@@ -34,7 +34,7 @@ NEWS_TIMEOUT_S = 10.0
 
 FIRST_DELAY_S = 0.2
 MAX_DELAY_S = 30.0
-# A process that ran for so long was healthy: its successor starts without delay.
+# A process that ran for so long was healthy: its successor follows at once.
 HEALTHY_S = 10.0
 
 SWITCHED_OFF = "Recognition is switched off on this server, so no faces can be examined."
@@ -103,7 +103,6 @@ class RecognitionWorker:
         await self._stop_process()  # it may have been stopping when its task was cancelled
         self._questions.refuse("The server is stopping. Please try again in a moment.")
         self._clear_boxes()
-        self._memory.close()
 
     def submit(self, camera_id: str, pts: int, frame: av.VideoFrame) -> None:
         """Have a frame recognised, unless a newer one of this camera comes first. Copies the frame; never waits."""
@@ -149,17 +148,15 @@ class RecognitionWorker:
 
     async def _keep_running(self) -> None:
         """Run one process after the other, with longer and longer pauses while they keep dying."""
-        delay_s = FIRST_DELAY_S
+        delay_s = 0.0
         while True:
             words = await self._run_process()
             self._set_state("restarting", words)
             self._metrics.recognition_restarts.inc()
             self._clear_boxes()
-            if self._was_healthy():
-                delay_s = FIRST_DELAY_S
+            delay_s = delay_after(self._ran_s(), delay_s)
             await self._stop_process()
             await asyncio.sleep(delay_s)
-            delay_s = min(2 * delay_s, MAX_DELAY_S)
 
     async def _run_process(self) -> str:
         """Run a new process until it is no good any more; returns why, in words."""
@@ -185,14 +182,16 @@ class RecognitionWorker:
             logger.exception("Recognition stopped by a fault. Starting it again.")
             return "Recognition is starting again: a fault of its own stopped it, which is in the server's log."
 
-    def _was_healthy(self) -> bool:
+    def _ran_s(self) -> float:
+        """For how long the process was of use; 0 if it never was."""
         ready_at = self._process.ready_at if self._process else None
-        return ready_at is not None and asyncio.get_running_loop().time() - ready_at >= HEALTHY_S
+        return 0.0 if ready_at is None else asyncio.get_running_loop().time() - ready_at
 
     async def _stop_process(self) -> None:
         if self._process is not None:
             await self._process.stop()
             self._process = None
+        self._memory.close()  # a process that ran out of memory may have removed it
 
     async def _serve(self, process: RecognitionProcess) -> NoReturn:
         limit = MemoryLimit(self._settings.recognition_memory_mb)
@@ -258,3 +257,8 @@ class RecognitionWorker:
         if (state, words) != (self._state, self._state_words):
             self._state, self._state_words = state, words
             self.on_state()
+
+
+def delay_after(ran_s: float, last_s: float) -> float:
+    """How long to wait before a process follows one that ran for `ran_s`, after a delay of `last_s`."""
+    return FIRST_DELAY_S if ran_s >= HEALTHY_S else min(max(2 * last_s, FIRST_DELAY_S), MAX_DELAY_S)
