@@ -22,7 +22,8 @@ check: setup
 test: setup
 	bash tools/system_packages.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/check.sh
-	$(BIN)/pytest
+	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest --ignore=tests/e2e --numprocesses=2 --dist=loadfile
 
 format: setup
 	$(BIN)/ruff check --fix server tests tools
