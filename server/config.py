@@ -155,7 +155,9 @@ class Settings:
 
     def publisher_environment(self) -> dict[str, str]:
         """The environment for a publisher process of ours: this one's, with the token in force."""
-        return {**os.environ, PREFIX + "PUBLISH_TOKEN": self.publish_token}  # noqa: TID251 - the one reader
+        token = PREFIX + "PUBLISH_TOKEN"
+        inherited = {name: value for name, value in os.environ.items() if name != f"{token}_FILE"}  # noqa: TID251 - the one reader
+        return {**inherited, token: self.publish_token}
 
     @property
     def resolved_database_url(self) -> str:

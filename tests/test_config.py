@@ -154,3 +154,12 @@ def test_any_other_address_needs_both_tokens(host: str) -> None:
 def test_the_database_is_in_the_data_folder_unless_told(tmp_path: Path) -> None:
     assert load({"data": tmp_path}).resolved_database_url == f"sqlite:///{tmp_path / 'surveillx.db'}"
     assert load(database_url="postgresql:///school").resolved_database_url == "postgresql:///school"
+
+
+def test_our_own_publisher_gets_the_token_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "token"
+    file.write_text("secret")
+    monkeypatch.setenv("SURVEILLX_PUBLISH_TOKEN_FILE", str(file))
+    environment = load_settings().publisher_environment()
+    assert environment["SURVEILLX_PUBLISH_TOKEN"] == "secret"
+    assert load_settings(environ=environment).publish_token == "secret", "not both, which would be refused"

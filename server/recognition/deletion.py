@@ -122,7 +122,7 @@ class Deletion:
             forget_evidence(session, self._person_id)
             return len(rows)
         if self._on_delete == "anonymise":
-            session.add_all(_anonymous(row, class_name, self._zone) for row in rows)
+            session.add_all(_anonymous(row, class_name, self._zone) for row in rows if row.day or row.timestamp)
         _delete(session, AttendanceProof, self._proofs())
         _delete(session, AttendanceRow, AttendanceRow.student_id == self._person_id)
         return len(rows)
