@@ -15,6 +15,9 @@ from skimage import data
 
 Picture = NDArray[np.uint8]
 
+# Left, top and side of three faces in the group photo.
+ALONE = [(0, 200, 264), (191, 82, 256), (673, 284, 248)]
+
 
 @cache
 def astronaut() -> Picture:
@@ -40,6 +43,20 @@ def crowd(face_px: int) -> Picture:
     height, width = min(720, people.shape[0]), min(1280, people.shape[1])
     picture[:height, :width] = people[:height, :width]
     return picture
+
+
+def one_of_six(place: int) -> Picture:
+    """RGB: one of three people of the group photo, alone and twice as large."""
+    left, top, side = ALONE[place]
+    part = six_people()[top : top + side, left : left + side]
+    return np.asarray(Image.fromarray(part).resize((2 * side, 2 * side), Image.Resampling.BICUBIC))
+
+
+def saved(file: Path, picture: Picture) -> Path:
+    """The picture as a JPEG file, its folder made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(jpeg(picture))
+    return file
 
 
 def jpeg(rgb: Picture, quality: int = 92) -> bytes:

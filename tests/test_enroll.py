@@ -5,19 +5,14 @@ from __future__ import annotations
 from io import StringIO
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from server import cli, enroll
 from server.config import Settings
 from server.enroll import Line, NewPerson, import_class, read_class
 from server.errors import Conflict, NotFound, Unprocessable
 from server.recognition.engine import Engine, open_engine
-from tests.faces import Picture, astronaut, jpeg, six_people
-
-# Left, top and side of two faces in the group photo.
-FACES = [(0, 200, 264), (191, 82, 256)]
+from tests.faces import astronaut, one_of_six, saved, six_people
 
 
 @pytest.fixture(scope="module")
@@ -34,18 +29,6 @@ def _one_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     return Settings(data=tmp_path / "data")
-
-
-def one_of_six(place: int) -> Picture:
-    left, top, side = FACES[place]
-    part = six_people()[top : top + side, left : left + side]
-    return np.asarray(Image.fromarray(part).resize((2 * side, 2 * side), Image.Resampling.BICUBIC))
-
-
-def saved(file: Path, picture: Picture) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(jpeg(picture))
-    return file
 
 
 def told(settings: Settings, path: Path) -> list[tuple[str, str, str]]:

@@ -6,30 +6,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 from playwright.sync_api import Page, expect
 
-from ..faces import Picture, astronaut, jpeg, six_people
+from ..faces import astronaut, one_of_six, saved, six_people
 from .stack import Stack
 
 NAME = "Zoë <b>Ångström</b> محمد"
 PHOTO_MS = 30_000
-# Left, top and side of three faces in the group photo.
-FACES = [(0, 200, 264), (191, 82, 256), (673, 284, 248)]
-
-
-def one_of_six(place: int) -> Picture:
-    left, top, side = FACES[place]
-    part = six_people()[top : top + side, left : left + side]
-    return np.asarray(Image.fromarray(part).resize((2 * side, 2 * side), Image.Resampling.BICUBIC))
-
-
-def saved(file: Path, picture: Picture) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(jpeg(picture))
-    return file
 
 
 @pytest.fixture(scope="module")
