@@ -1,7 +1,7 @@
 """One camera: joins its stages, and knows whether it is online.
 
 A publisher's frames land in a newest-frame slot, never in a queue. From there every n-th goes to recognition, and, if
-anyone is watching, each is annotated, encoded once and given to the relay; the JPEG path taps the annotated frames.
+anyone is watching, each is annotated, encoded once and broadcast; the JPEG path taps the annotated frames.
 Everything runs on the event loop's thread except drawing and encoding, which share the camera's own.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import secrets
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,13 +22,13 @@ from zoneinfo import ZoneInfo
 from av.video.frame import VideoFrame
 
 from .annotate import AnnotatedTrack, Overlays
+from .broadcast import Broadcast
 from .config import Settings
-from .encode import CLOCK_RATE, TIME_BASE, SharedEncoder
+from .encode import CLOCK_RATE, TIME_BASE
 from .errors import BadRequest, Conflict, NotFound, Unavailable
 from .events import CameraChanged, CameraState, Detections, EventBus
 from .metrics import Metrics
 from .recognition.worker import RecognitionWorker
-from .relay import Relay
 from .slate import DEFAULT_SIZE, slate
 
 logger = logging.getLogger("surveillx.camera")
@@ -71,12 +72,7 @@ class Camera:
         self.id = camera_id
         self.state: CameraState = "offline"
         self.since = datetime.now(UTC)
-        self.relay = Relay(
-            queue_packets=settings.viewer_queue_packets,
-            keyframe_interval_s=settings.keyframe_interval_s,
-            on_first=self._wake,
-            on_dropped=metrics.relay_drops.labels(camera_id).inc,
-        )
+        self.broadcast = Broadcast(camera_id, settings, metrics, on_first=self._wake)
         self._settings = settings
         self._metrics = metrics
         self._events = events
@@ -84,8 +80,6 @@ class Camera:
         self._executor = ThreadPoolExecutor(1, f"surveillx-camera-{camera_id}")
         self._overlays = Overlays(pixelate_unknown=settings.pixelate_unknown)
         self._annotated = AnnotatedTrack(self._next_frame, self._overlays, self._executor)
-        encodes = metrics.encodes_active.labels(camera_id)
-        self._encoder = SharedEncoder(settings.video_bitrate_bps, lambda active: encodes.set(float(active)))
         self._taps: set[FrameTap] = set()
         self._wanted = asyncio.Event()
         self._slot: VideoFrame | None = None
@@ -94,7 +88,8 @@ class Camera:
         self._claimed_at = 0.0
         self._last_frame_at = 0.0
         self._last_pts = self._shown_pts = -1
-        self._epoch = time.monotonic()
+        # RTP timestamps begin at a random number (RFC 3550 section 5.1), the same one for all viewers.
+        self._epoch = time.monotonic() - secrets.randbelow(1 << 32) / CLOCK_RATE
         self._size = DEFAULT_SIZE
         self._seen = False
         self._arrivals: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
@@ -186,7 +181,7 @@ class Camera:
             "width": width,
             "height": height,
             "fps": self._frames_per_second(),
-            "viewers": self.relay.viewers,
+            "viewers": self.broadcast.viewers,
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
             "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
         }
@@ -201,7 +196,7 @@ class Camera:
                 tasks.create_task(self._serve(), name=f"surveillx-serve-{self.id}")
         finally:
             self._executor.shutdown(wait=True)
-            self._encoder.close()
+            self.broadcast.close()
 
     async def _watch(self) -> None:
         """Notice silence."""
@@ -216,9 +211,9 @@ class Camera:
         """Annotate, encode and hand on, while somebody wants it."""
         loop = asyncio.get_running_loop()
         while True:
-            if not self.relay.viewers and self._encoder.active:
-                await loop.run_in_executor(self._executor, self._encoder.close)
-            if not self.relay.viewers and not self._taps:
+            if self.broadcast.has_idle_encoders:
+                await loop.run_in_executor(self._executor, self.broadcast.close_idle_encoders)
+            if not self.broadcast.viewers and not self._taps:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
@@ -232,15 +227,8 @@ class Camera:
         frame = await self._annotated.recv()
         for tap in self._taps:
             tap.offer(frame)
-        if not self.relay.viewers:
-            return
-        force = self.relay.keyframes.due()
-        packets = await loop.run_in_executor(self._executor, self._encoder.encode, frame, force)
-        self._metrics.frames_encoded.labels(self.id).inc(len(packets))
-        for packet in packets:
-            if packet.is_keyframe:
-                self._metrics.keyframes.labels(self.id).inc()
-            self.relay.publish(packet)
+        if self.broadcast.viewers:
+            self.broadcast.publish(await loop.run_in_executor(self._executor, self.broadcast.encode, frame))
 
     async def _next_frame(self) -> VideoFrame:
         """The newest frame, or the slate when none comes."""

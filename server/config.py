@@ -28,7 +28,6 @@ def _setting(default: Any, text: str) -> Any:
 
 
 _AT_LEAST_ONE = (
-    "viewer_queue_packets",
     "jpeg_every",
     "max_sessions",
     "video_bitrate_bps",
@@ -66,7 +65,6 @@ class Settings:
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
 
     video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers")
-    viewer_queue_packets: int = _setting(60, "packets kept for a slow viewer before it skips to the next keyframe")
     keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
 
     recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")

@@ -1,40 +1,40 @@
-"""Hands each encoded packet of one camera to any number of viewers.
+"""Hands each picture of one encoding to any number of viewers, at once.
 
-Packets and the RTP payloads cut from them are shared, never copied and never changed. Every viewer has a bounded queue
-of its own: one that falls behind loses everything up to the next keyframe, and nobody else notices. Runs on the event
-loop's thread only.
+Pictures and their RTP payloads are shared, never copied and never changed. Nothing is queued: a viewer whose
+line takes no more loses everything up to the next keyframe, and nobody else notices. Event loop's thread only.
 """
 
 from __future__ import annotations
 
-import asyncio
+import logging
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from aiortc import MediaStreamTrack
-from aiortc.mediastreams import MediaStreamError
-from av.packet import Packet
-
-from .vp8 import PICTURE_IDS, packetise
+from typing import Protocol
 
 # A viewer joining within this time of a keyframe is given that keyframe and what followed: joins share it.
 SHARE_KEYFRAME_S = 0.1
 
+logger = logging.getLogger("surveillx.relay")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parcel:
-    """One encoded picture, and the RTP payloads it travels in, cut once for all viewers."""
+class Picture:
+    """One encoded picture as it travels, the same for all viewers.
 
-    packet: Packet[Any]
+    `timestamp` counts 90 kHz ticks of the camera's clock. `payloads` are RTP payloads in order (RFC 7741, RFC 6184).
+    """
+
+    timestamp: int
+    is_keyframe: bool
     payloads: tuple[bytes, ...]
 
-    @property
-    def timestamp(self) -> int:
-        """90 kHz ticks of the camera's clock."""
-        return self.packet.pts or 0
+
+class Line(Protocol):
+    """Where one viewer's pictures go."""
+
+    def send(self, picture: Picture) -> bool:
+        """Send it whole, without waiting. False: the line takes no more now, and the rest of the chain is useless."""
 
 
 class KeyframeBroker:
@@ -61,90 +61,73 @@ class KeyframeBroker:
 
 
 class Relay:
-    """The viewers of one camera."""
+    """The viewers of one encoding."""
 
     def __init__(
         self,
         *,
-        queue_packets: int,
         keyframe_interval_s: float,
         on_first: Callable[[], None] = lambda: None,
         on_dropped: Callable[[int], None] = lambda _count: None,
     ) -> None:
         self.keyframes = KeyframeBroker(keyframe_interval_s)
-        self._queue_packets = queue_packets
         self._on_first = on_first
         self._on_dropped = on_dropped
-        self._tracks: set[RelayTrack] = set()
-        self._since_keyframe: list[Parcel] = []
-        self._picture_id = 0
+        self._subscriptions: set[Subscription] = set()
+        self._since_keyframe: list[Picture] = []
         self._keyframe_at = float("-inf")
         self.dropped = 0
 
     @property
     def viewers(self) -> int:
-        """How many viewers take packets now."""
-        return len(self._tracks)
+        """How many viewers take pictures now."""
+        return len(self._subscriptions)
 
-    def subscribe(self) -> RelayTrack:
-        """A track for one viewer; it joins when its connection asks for the first packet."""
-        return RelayTrack(self, self._queue_packets)
-
-    def publish(self, packet: Packet[Any]) -> None:
-        """Give a packet to every viewer; never blocks."""
-        now = time.monotonic()
-        parcel = Parcel(packet, packetise(bytes(packet), self._picture_id))
-        self._picture_id = (self._picture_id + 1) % PICTURE_IDS
-        if packet.is_keyframe:
-            self.keyframes.granted()
-            self._keyframe_at = now
-            self._since_keyframe = [parcel]
-        elif now - self._keyframe_at < SHARE_KEYFRAME_S:
-            self._since_keyframe.append(parcel)
-        else:
-            self._since_keyframe.clear()
-        for track in self._tracks:
-            track.offer(parcel)
-
-    def join(self, track: RelayTrack) -> None:
-        """Start giving packets to `track`."""
-        self._tracks.add(track)
+    def subscribe(self, line: Line) -> Subscription:
+        """Send pictures down `line` from the next keyframe on."""
+        subscription = Subscription(self, line)
+        self._subscriptions.add(subscription)
         if self._since_keyframe and time.monotonic() - self._keyframe_at < SHARE_KEYFRAME_S:
-            for parcel in self._since_keyframe:
-                track.offer(parcel)
+            for picture in self._since_keyframe:
+                subscription.take(picture)
         else:
             self.keyframes.request()
-        if len(self._tracks) == 1:
+        if len(self._subscriptions) == 1:
             self._on_first()
+        return subscription
 
-    def leave(self, track: RelayTrack) -> None:
-        """Stop giving packets to `track`."""
-        self._tracks.discard(track)
-        if not self._tracks:
+    def publish(self, picture: Picture) -> None:
+        """Send a picture to every viewer; never blocks."""
+        now = time.monotonic()
+        if picture.is_keyframe:
+            self.keyframes.granted()
+            self._keyframe_at = now
+            self._since_keyframe = [picture]
+        elif now - self._keyframe_at < SHARE_KEYFRAME_S:
+            self._since_keyframe.append(picture)
+        else:
+            self._since_keyframe.clear()
+        for subscription in tuple(self._subscriptions):
+            subscription.take(picture)
+
+    def leave(self, subscription: Subscription) -> None:
+        """Send nothing more to `subscription`."""
+        self._subscriptions.discard(subscription)
+        if not self._subscriptions:
             self._since_keyframe.clear()
 
-    def count_dropped(self, count: int) -> None:
-        """`count` packets were not delivered to a viewer that is behind."""
-        self.dropped += count
-        self._on_dropped(count)
+    def count_dropped(self) -> None:
+        """A picture was not sent to a viewer that is behind."""
+        self.dropped += 1
+        self._on_dropped(1)
 
 
-class RelayTrack(MediaStreamTrack):
-    """One viewer's share of a relay: its `recv()` returns encoded packets, which aiortc would send without encoding;
-    `next_picture()` gives them ready for the wire.
+class Subscription:
+    """One viewer's place in a relay, from `Relay.subscribe` to `stop`."""
 
-    aiortc stops a track when its sender ends, so each viewer needs one of its own (aiortc/rtcrtpsender.py _run_rtp).
-    """
-
-    kind = "video"
-
-    def __init__(self, relay: Relay, queue_packets: int) -> None:
-        super().__init__()
+    def __init__(self, relay: Relay, line: Line) -> None:
         self._relay = relay
-        self._limit = queue_packets
-        self._parcels: deque[Parcel] = deque()
-        self._ready = asyncio.Event()
-        self._joined = False
+        self._line = line
         self._needs_keyframe = True
         self.delivered = 0
 
@@ -152,50 +135,18 @@ class RelayTrack(MediaStreamTrack):
         """The viewer lost its picture (PLI or FIR, RFC 4585 and RFC 5104)."""
         self._relay.keyframes.request()
 
-    def offer(self, parcel: Parcel) -> None:
-        """Queue a picture, or skip to the next keyframe when the viewer is too far behind."""
-        if parcel.packet.is_keyframe:
+    def take(self, picture: Picture) -> None:
+        """Send a picture, or skip to the next keyframe when the line takes no more."""
+        if self._needs_keyframe and not picture.is_keyframe:
+            self._relay.count_dropped()
+        elif self._line.send(picture):
             self._needs_keyframe = False
-        elif self._needs_keyframe:
-            self._relay.count_dropped(1)
-            return
-        elif len(self._parcels) >= self._limit:
-            self._relay.count_dropped(len(self._parcels) + 1)
-            self._parcels.clear()
+            self.delivered += 1
+        else:
+            self._relay.count_dropped()
             self._needs_keyframe = True
             self.request_keyframe()
-            return
-        self._parcels.append(parcel)
-        self._ready.set()
-
-    async def recv(self) -> Packet[Any]:
-        """The next packet (`av.Packet`, 90 kHz time base).
-
-        Raises:
-            MediaStreamError: the track has been stopped.
-        """
-        return (await self.next_picture()).packet
-
-    async def next_picture(self) -> Parcel:
-        """The next picture, cut for RTP.
-
-        Raises:
-            MediaStreamError: the track has been stopped.
-        """
-        if not self._joined and self.readyState == "live":
-            self._joined = True
-            self._relay.join(self)
-        while not self._parcels:
-            if self.readyState != "live":
-                raise MediaStreamError
-            self._ready.clear()
-            await self._ready.wait()
-        self.delivered += 1
-        return self._parcels.popleft()
 
     def stop(self) -> None:
-        """Leave the relay; a pending `recv()` ends."""
-        super().stop()
+        """Leave the relay; harmless when repeated."""
         self._relay.leave(self)
-        self._parcels.clear()
-        self._ready.set()

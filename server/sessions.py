@@ -16,12 +16,14 @@ from typing import ClassVar, Literal
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.video.frame import VideoFrame
 
 from .camera import Camera, Cameras
 from .config import Settings
 from .errors import BadRequest, NotFound, Unavailable
 from .metrics import Metrics
+from .relay import Subscription
 from .rtc_compat import Downlink, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
 
@@ -205,25 +207,30 @@ class ViewerSession(Session):
 
     def __init__(self, camera: Camera, settings: Settings) -> None:
         super().__init__(camera, settings)
-        self._track = camera.relay.subscribe()
-        self._ended = asyncio.Event()
-        self._track.on("ended", self._ended.set)
+        self._subscription: Subscription | None = None
 
     def _prepare(self) -> None:
-        transceiver = self._peer.addTransceiver(self._track, "sendonly")
+        transceiver = self._peer.addTransceiver("video", "sendonly")
         # Otherwise the viewer's first codec wins, and VP8 bytes would travel as H.264.
         wanted = {*self.codecs, "video/rtx"}
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in wanted])
-        self._downlink = Downlink(transceiver.sender, self._track)
+        self._downlink = Downlink(transceiver.sender, on_ready=self._begin, on_keyframe_wanted=self._picture_lost)
 
     def _negotiated(self) -> None:
         pass
 
+    def _begin(self, _codec: RTCRtpCodecParameters) -> None:
+        self._subscription = self.camera.broadcast.relay.subscribe(self._downlink)
+
+    def _picture_lost(self) -> None:
+        if self._subscription is not None:
+            self._subscription.request_keyframe()
+
     async def _connected(self) -> str:
-        # The track also ends when its sender dies: a connected peer without a picture is closed, so that it comes back.
+        # A connected peer that can be sent nothing any more is closed, so that it comes back.
         gone = asyncio.create_task(self._next_state("failed", "closed"), name=f"surveillx-gone-{self.id}")
-        ended = asyncio.create_task(self._ended.wait(), name=f"surveillx-ended-{self.id}")
+        ended = asyncio.create_task(self._downlink.ended.wait(), name=f"surveillx-ended-{self.id}")
         try:
             await asyncio.wait({gone, ended}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -233,13 +240,15 @@ class ViewerSession(Session):
         return "the viewer left"
 
     def _release(self, reason: str) -> None:  # noqa: ARG002 - the viewer's reason matters to nobody else
-        self._track.stop()
+        if self._subscription is not None:
+            self._subscription.stop()
 
     def _summary(self) -> str:
+        delivered = self._subscription.delivered if self._subscription is not None else 0
         line = self._downlink.available_bps
         speed = f", its line takes {line // 1000} kbit/s" if line is not None else ""
         refused = f", {self._downlink.refused} retransmissions refused" if self._downlink.refused else ""
-        return f" ({self._track.delivered} pictures{speed}{refused})"
+        return f" ({delivered} pictures{speed}{refused})"
 
 
 class SessionRegistry:

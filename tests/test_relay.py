@@ -1,106 +1,100 @@
-"""The relay: everybody gets every packet, a slow viewer loses only its own, keyframes are shared."""
+"""The relay: everybody gets every picture, a slow viewer loses only its own, keyframes are shared."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
-
-import pytest
-from aiortc.mediastreams import MediaStreamError
-from av.packet import Packet
-
-from server.encode import TIME_BASE
-from server.relay import KeyframeBroker, Relay, RelayTrack
-
-from .wait import until
+from server.relay import KeyframeBroker, Picture, Relay
 
 
-def packet(number: int, keyframe: bool = False) -> Packet[Any]:
-    made: Packet[Any] = Packet(bytes([number % 256]))
-    made.pts, made.time_base, made.is_keyframe = number * 3000, TIME_BASE, keyframe
-    return made
+class Line:
+    """A viewer's line that takes pictures while it is `open`."""
+
+    def __init__(self) -> None:
+        self.open = True
+        self.sent: list[Picture] = []
+
+    def send(self, picture: Picture) -> bool:
+        if self.open:
+            self.sent.append(picture)
+        return self.open
 
 
-def new_relay(queue_packets: int = 8) -> Relay:
-    return Relay(queue_packets=queue_packets, keyframe_interval_s=0.5)
+def picture(number: int, is_keyframe: bool = False) -> Picture:
+    return Picture(number * 3000, is_keyframe, (bytes([number % 256]),))
 
 
-async def join(relay: Relay) -> tuple[RelayTrack, asyncio.Task[Packet[Any]]]:
-    """A viewer that waits for its first packet."""
-    viewers = relay.viewers
-    track = relay.subscribe()
-    first = asyncio.create_task(track.recv())
-    await until(lambda: relay.viewers == viewers + 1)
-    return track, first
+def new_relay() -> Relay:
+    return Relay(keyframe_interval_s=0.5)
 
 
-async def test_every_viewer_gets_the_same_packet_objects() -> None:
+def test_every_viewer_gets_the_same_picture_objects() -> None:
     relay = new_relay()
-    viewers = [await join(relay) for _ in range(3)]
-    key = packet(0, keyframe=True)
+    lines = [Line() for _ in range(3)]
+    subscriptions = [relay.subscribe(line) for line in lines]
+    key = picture(0, is_keyframe=True)
     relay.publish(key)
-    for track, first in viewers:
-        assert await first is key
-        track.stop()
+    assert all(line.sent == [key] for line in lines)
+    for subscription in subscriptions:
+        subscription.stop()
+        subscription.stop()
     assert relay.viewers == 0
 
 
-async def test_a_viewer_starts_at_a_keyframe() -> None:
-    relay = new_relay()
-    _, first = await join(relay)
+def test_a_viewer_starts_at_a_keyframe() -> None:
+    relay, line = new_relay(), Line()
+    relay.subscribe(line)
     assert relay.keyframes.due(), "joining asks for one"
-    relay.publish(packet(1))
-    relay.publish(packet(2))
-    key = packet(3, keyframe=True)
-    relay.publish(key)
-    assert await first is key
+    key = picture(3, is_keyframe=True)
+    for each in (picture(1), picture(2), key):
+        relay.publish(each)
+    assert line.sent == [key]
     assert relay.dropped == 2
 
 
-async def test_a_viewer_joining_just_after_a_keyframe_shares_it() -> None:
-    relay = new_relay()
-    await join(relay)
-    sent = [packet(0, keyframe=True), packet(1), packet(2)]
+def test_a_viewer_joining_just_after_a_keyframe_shares_it() -> None:
+    relay, late = new_relay(), Line()
+    relay.subscribe(Line())
+    sent = [picture(0, is_keyframe=True), picture(1), picture(2)]
     for each in sent:
         relay.publish(each)
-    track, first = await join(relay)
-    assert [await first, await track.recv(), await track.recv()] == sent
+    relay.subscribe(late)
+    assert late.sent == sent
     assert not relay.keyframes.due()
 
 
-async def test_a_slow_viewer_skips_to_the_next_keyframe_and_the_others_lose_nothing() -> None:
-    relay = new_relay(queue_packets=4)
-    slow, slow_first = await join(relay)
-    quick, quick_first = await join(relay)
-    relay.publish(packet(0, keyframe=True))
-    await slow_first
-    await quick_first
-    for number in range(1, 8):
-        relay.publish(packet(number))
-        assert (await quick.recv()).pts == number * 3000
-    relay.publish(packet(8, keyframe=True))
-    relay.publish(packet(9))
-    assert [(await slow.recv()).pts, (await slow.recv()).pts] == [8 * 3000, 9 * 3000]
-    assert relay.dropped == 7
-    assert [(await quick.recv()).pts, (await quick.recv()).pts] == [8 * 3000, 9 * 3000]
+def test_a_slow_viewer_skips_to_the_next_keyframe_and_the_others_lose_nothing() -> None:
+    relay, slow, quick = new_relay(), Line(), Line()
+    subscription = relay.subscribe(slow)
+    relay.subscribe(quick)
+    pictures = [picture(number, is_keyframe=number in (0, 8)) for number in range(10)]
+    for each in pictures:
+        slow.open = each.timestamp != 4 * 3000
+        relay.publish(each)
+    assert quick.sent == pictures
+    assert slow.sent == [*pictures[:4], *pictures[8:]]
+    assert relay.dropped == 4
+    assert subscription.delivered == len(slow.sent)
 
 
-async def test_a_stopped_track_ends_its_reader_with_the_one_error_aiortc_understands() -> None:
-    relay = new_relay()
-    track, first = await join(relay)
-    track.stop()
-    with pytest.raises(MediaStreamError):
-        await first
-    with pytest.raises(MediaStreamError):
-        await track.recv()
-    assert relay.viewers == 0
+def test_a_viewer_may_leave_while_a_picture_is_handed_out() -> None:
+    relay, stays = new_relay(), Line()
+
+    class Leaving(Line):
+        def send(self, picture: Picture) -> bool:
+            subscription.stop()
+            return super().send(picture)
+
+    subscription = relay.subscribe(Leaving())
+    relay.subscribe(stays)
+    relay.publish(picture(0, is_keyframe=True))
+    relay.publish(picture(1))
+    assert len(stays.sent) == 2
 
 
-async def test_the_first_viewer_wakes_the_encoder() -> None:
+def test_the_first_viewer_wakes_the_encoder() -> None:
     woken: list[int] = []
-    relay = Relay(queue_packets=8, keyframe_interval_s=0.5, on_first=lambda: woken.append(1))
-    await join(relay)
-    await join(relay)
+    relay = Relay(keyframe_interval_s=0.5, on_first=lambda: woken.append(1))
+    relay.subscribe(Line())
+    relay.subscribe(Line())
     assert woken == [1]
 
 

@@ -29,9 +29,10 @@ from aiortc.rtp import (
 
 from server import rtc_compat
 from server.encode import SharedEncoder
-from server.relay import Relay
+from server.relay import Picture, Relay, Subscription
 from server.rtc_compat import Downlink, PromptJitterBuffer, UplinkRepair, downlink
 from server.rtc_compat.ice import RTP_HISTORY_PACKETS
+from server.vp8 import packetise
 
 from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer, picture
 from .wait import until
@@ -245,11 +246,19 @@ async def test_what_is_missing_is_asked_for_again(hooks: None) -> None:
 @asynccontextmanager
 async def ready_made(*, hooked: bool = True) -> AsyncIterator[tuple[Relay, Downlink | None, Any, Counter]]:
     """A viewer fed with ready-made packets; yields the relay, the hook, the sender and the viewer's counter."""
-    relay = Relay(queue_packets=60, keyframe_interval_s=0.0)
-    track = relay.subscribe()
+    relay = Relay(keyframe_interval_s=0.0)
     sender, receiver = new_peer(), new_peer()
-    rtp_sender = sender.addTrack(track)
-    hook = Downlink(rtp_sender, track) if hooked else None
+    rtp_sender = sender.addTransceiver("video", "sendonly").sender
+    hook: Downlink | None = None
+    if hooked:
+        hook = Downlink(
+            rtp_sender,
+            on_ready=lambda _codec: subscriptions.append(relay.subscribe(hook)),  # type: ignore[arg-type]
+            on_keyframe_wanted=relay.keyframes.request,
+        )
+    else:
+        rtp_sender.replaceTrack(PatternTrack(320, 180))
+    subscriptions: list[Subscription] = []
     receiver.addTransceiver("video", "recvonly")
     await connect(sender, receiver)
     counter = Counter(receiver.getReceivers()[0].track)
@@ -261,7 +270,7 @@ async def ready_made(*, hooked: bool = True) -> AsyncIterator[tuple[Relay, Downl
             frame = picture(320, 180, number / 30)
             frame.pts = number * 3000
             for packet in encoder.encode(frame, relay.keyframes.due()):
-                relay.publish(packet)
+                relay.publish(Picture(number * 3000, packet.is_keyframe, packetise(bytes(packet))))
             number += 1
             await asyncio.sleep(1 / 30)
 
@@ -355,18 +364,38 @@ async def test_what_was_sent_is_known_to_the_sender_reports(hooks: None) -> None
         assert len(hook._history) <= RTP_HISTORY_PACKETS
 
 
-async def test_a_sender_whose_track_fails_ends_and_can_be_closed(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_sender_that_fails_ends_and_can_be_closed(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
     async with ready_made() as (relay, hook, sender, _counter):
         assert hook is not None
-
-        async def fail() -> None:
-            raise RuntimeError("as a broken picture would")
-
-        track: Any = hook._track
-        track.next_picture = fail
-        await until(lambda: sender.track is None, what="the sender has ended")
-        assert relay.viewers == 0
+        relay.publish(Picture(0, True, ("no bytes",)))  # type: ignore[arg-type]
+        assert hook.ended.is_set()
+        relay.publish(Picture(0, True, (b"bytes",)))
+        assert not hook.send(Picture(0, True, (b"bytes",)))
+        await sender.stop()
     assert "sending to a viewer failed" in caplog.text
+
+
+async def test_a_full_socket_takes_no_picture(hooks: None) -> None:
+    async with ready_made() as (_, hook, sender, _counter):
+        assert hook is not None
+        protocol = sender.transport.transport._connection._nominated[1].protocol
+        protocol.transport = Full(protocol.transport)
+        packets = hook._packets
+        assert not hook.send(Picture(0, True, (b"bytes",)))
+        assert hook._packets == packets
+
+
+class Full:
+    """A datagram transport whose socket takes nothing now."""
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def get_write_buffer_size(self) -> int:
+        return 1000
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
 
 
 def test_more_packets_are_kept_for_retransmission(monkeypatch: pytest.MonkeyPatch) -> None:

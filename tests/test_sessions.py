@@ -84,7 +84,7 @@ async def test_two_viewers_share_one_encode_and_it_stops_after_the_last(server: 
     assert 'surveillx_encodes_active{camera="1"} 1.0' in metrics
     for each in both:
         assert (await server.http.delete(f"/webrtc/sessions/{each.session_id}")).status_code == 204
-    await until(lambda: not server.parts.cameras.get("1")._encoder.active, what="the encoder stops")
+    await until(lambda: not server.parts.cameras.get("1").broadcast.encoders, what="the encoder stops")
     encoded = server.parts.metrics.frames_encoded.labels("1")._value.get()
     received = server.parts.cameras.get("1")._received
     await until(lambda: server.parts.cameras.get("1")._received > received + 5)

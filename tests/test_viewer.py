@@ -165,10 +165,10 @@ async def test_hidden_page_holds_nothing_and_is_back_when_shown(browsing: Browsi
     async with browsing() as (running, page):
         await page.goto("/")
         await shows(page, transport="webrtc")
-        await until(lambda: running.parts.cameras.get("1").relay.viewers == 1)
+        await until(lambda: running.parts.cameras.get("1").broadcast.viewers == 1)
         await page.evaluate(HIDE, ["hidden"])
         await shows(page, transport="none", state="connecting")
-        await until(lambda: running.parts.cameras.get("1").relay.viewers == 0)
+        await until(lambda: running.parts.cameras.get("1").broadcast.viewers == 0)
         await page.evaluate(HIDE, ["visible"])
         await shows(page, transport="webrtc")
 
@@ -177,9 +177,9 @@ async def test_leaving_the_page_ends_the_session(browsing: Browsing) -> None:
     async with browsing() as (running, page):
         await page.goto("/")
         await shows(page, transport="webrtc")
-        await until(lambda: running.parts.cameras.get("1").relay.viewers == 1)
+        await until(lambda: running.parts.cameras.get("1").broadcast.viewers == 1)
         await page.goto("/attendance")
-        await until(lambda: running.parts.cameras.get("1").relay.viewers == 0)
+        await until(lambda: running.parts.cameras.get("1").broadcast.viewers == 0)
 
 
 async def test_camera_that_does_not_exist_appears_when_it_comes(browsing: Browsing) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
+from typing import Any, Literal
 
 # Others' use of the processors, per processor, that a measurement can stand.
 BUSY_LOAD = 0.25
@@ -48,6 +50,38 @@ def _processor() -> str:
         return platform.processor()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a measurement looks like: named series of (x, y), as "lines", "points" or "bars"."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Mapping[str, Sequence[tuple[float, float]]]
+    kind: Literal["lines", "points", "bars"] = "lines"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a bench found: `rows` under `header` and `notes` to read, `figures` for machines, `chart` to look at."""
+
+    bench: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    figures: Mapping[str, Any]
+    notes: Sequence[str] = ()
+    chart: Chart | None = None
+
+    def text(self) -> str:
+        """The table and the notes."""
+        return "\n".join((table(self.header, self.rows), *self.notes))
+
+
+def progress(text: str) -> None:
+    """Say how far a measurement is, where it does not mix with its result."""
+    print(f"  {text}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

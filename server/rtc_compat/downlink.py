@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from aiortc import RTCRtpSender, clock, rtcrtpsender
-from aiortc.mediastreams import MediaStreamError
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, HeaderExtensions, RtcpPsfbPacket, RtpPacket, unpack_remb_fci
-from aiortc.utils import random32, uint16_add, uint32_add
+from aiortc.utils import uint16_add
 
 from .ice import RTP_HISTORY_PACKETS
 from .private import private, set_private
@@ -38,20 +38,7 @@ class Picture(Protocol):
 
     @property
     def timestamp(self) -> int:
-        """90 kHz ticks."""
-
-
-class PictureTrack(Protocol):
-    """Where a viewer's pictures come from."""
-
-    async def next_picture(self) -> Picture:
-        """Wait for the next one; MediaStreamError ends the stream."""
-
-    def request_keyframe(self) -> None:
-        """The viewer lost its picture."""
-
-    def stop(self) -> None:
-        """The stream has ended."""
+        """90 kHz ticks; travels as it is, modulo 2**32."""
 
 
 class _Sent(NamedTuple):
@@ -68,63 +55,81 @@ class Downlink:
     """Replaces the sending half of one `RTCRtpSender` and listens to its viewer.
 
     Cost: aiortc/rtcrtpsender.py _run_rtp packs each picture anew for each viewer, makes an object for each packet and
-    goes through three coroutines to send it. Here payloads are shared, and a picture's packets are stamped, protected
-    and sent in one loop; sender reports, retransmission and statistics stay upstream's.
+    goes through three coroutines to send it. Here payloads are shared, no task wakes up for a picture, and its packets
+    are stamped, protected and sent in one loop; sender reports, retransmission and statistics stay upstream's.
 
-    Trap 13: _send_keyframe sets a flag that only upstream's own encoder reads: calls `track.request_keyframe`.
+    Trap 13: _send_keyframe sets a flag that only upstream's own encoder reads: calls `on_keyframe_wanted`.
     Trap 18: a REMB lands on an encoder object that encodes nothing: kept in `available_bps`; retransmissions are
     answered without limit: at most a quarter of what was sent, the rest counted in `refused`.
+
+    `on_ready` is called once, with the codec, when pictures can be sent; `ended` is set when none can be any more.
     """
 
-    def __init__(self, sender: RTCRtpSender, track: PictureTrack) -> None:
+    def __init__(
+        self,
+        sender: RTCRtpSender,
+        *,
+        on_ready: Callable[[RTCRtpCodecParameters], None],
+        on_keyframe_wanted: Callable[[], None],
+    ) -> None:
         self._sender = sender
-        self._track = track
+        self._on_ready = on_ready
         self._stock_rtcp = sender._handle_rtcp_packet
         self._stock_retransmit = sender._retransmit
         self._sequence_number = rtcrtpsender.random_sequence_number()
-        self._origin = random32()
+        self._payload_type = 0
         self._history: dict[int, _Sent] = {}
         self._octets = self._packets = self._retransmitted_bytes = 0
+        self.ended = asyncio.Event()
         self.available_bps: int | None = None
         self.refused = 0
         sender._run_rtp = self._run  # type: ignore[method-assign]
-        sender._send_keyframe = track.request_keyframe  # type: ignore[method-assign]
+        sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign]
         sender._handle_rtcp_packet = self._handle_rtcp  # type: ignore[method-assign]
         sender._retransmit = self._retransmit  # type: ignore[method-assign]
 
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
-        """What upstream's _run_rtp does, from the first picture to the events that `RTCRtpSender.stop` waits for."""
+        """Stands in for upstream's _run_rtp with the two events that `RTCRtpSender.stop` waits for; sends nothing."""
         private(self._sender, "rtp_started").set()
+        self._payload_type = codec.payloadType or 0
         try:
-            while True:
-                picture = await self._track.next_picture()
-                self._send(picture, codec.payloadType or 0)
-        except (asyncio.CancelledError, ConnectionError, MediaStreamError):
-            pass
-        except Exception:  # stop() would wait for ever for a task that ended otherwise
-            logger.exception("sending to a viewer failed")
-        self._track.stop()
-        set_private(self._sender, track=None)
-        private(self._sender, "rtp_exited").set()
+            self._on_ready(codec)
+            await self.ended.wait()
+        finally:
+            self.ended.set()
+            private(self._sender, "rtp_exited").set()
 
-    def _send(self, picture: Picture, payload_type: int) -> None:
+    def send(self, picture: Picture) -> bool:
+        """Send a picture; False when the viewer's socket takes no more, or nothing can be sent now or ever again."""
+        if self.ended.is_set():
+            return False
+        try:
+            return self._send(picture)
+        except Exception:  # one viewer's fault must not reach the others: its session sees `ended` and closes
+            logger.exception("sending to a viewer failed")
+            self.ended.set()
+            return False
+
+    def _send(self, picture: Picture) -> bool:
         dtls = self._sender.transport
         pair = dtls.transport._connection._nominated.get(1)
         if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
-            raise ConnectionError("not connected")
+            return False
+        if pair.protocol.transport.get_write_buffer_size():
+            return False
         protect, sendto, address = dtls._tx_srtp.protect, pair.protocol.transport.sendto, pair.remote_addr
         ntp_time = clock.current_ntp_time()
         extension = self._extension(ntp_time)
         first_octet = _VERSION | (_HAS_EXTENSION if extension else 0)
-        timestamp = uint32_add(self._origin, picture.timestamp)
+        timestamp = picture.timestamp & 0xFFFFFFFF
         last = len(picture.payloads) - 1
         for index, payload in enumerate(picture.payloads):
             number = self._sequence_number
             marker = index == last
-            second_octet = payload_type | (_MARKER if marker else 0)
+            second_octet = self._payload_type | (_MARKER if marker else 0)
             header = _HEADER.pack(first_octet, second_octet, number, timestamp, self._sender._ssrc)
             sendto(protect(header + extension + payload), address)
-            self._history[number % RTP_HISTORY_PACKETS] = _Sent(number, timestamp, payload_type, marker, payload)
+            self._history[number % RTP_HISTORY_PACKETS] = _Sent(number, timestamp, self._payload_type, marker, payload)
             self._octets += len(payload)
             self._sequence_number = uint16_add(number, 1)
         self._packets += len(picture.payloads)
@@ -136,6 +141,7 @@ class Downlink:
             octet_count=self._octets,
             packet_count=self._packets,
         )
+        return True
 
     def _extensions(self, ntp_time: int) -> HeaderExtensions:
         return HeaderExtensions(abs_send_time=(ntp_time >> 14) & 0xFFFFFF, mid=private(self._sender, "mid"))
