@@ -115,7 +115,8 @@ class Downlink:
         pair = dtls.transport._connection._nominated.get(1)
         if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
             return False
-        if pair.protocol.transport.get_write_buffer_size():
+        # Of asyncio's transports; the typed interface of datagram transports does not have it.
+        if pair.protocol.transport.get_write_buffer_size():  # type: ignore[attr-defined]
             return False
         protect, sendto, address = dtls._tx_srtp.protect, pair.protocol.transport.sendto, pair.remote_addr
         ntp_time = clock.current_ntp_time()
