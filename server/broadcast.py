@@ -1,81 +1,131 @@
 """What one camera sends: each encoding that somebody watches, encoded once, and the viewers of each.
 
-`encode` runs on the camera's thread, everything else on the event loop's.
+An encoding is a codec at a rendition. Encoding runs on the camera's thread, everything else on the event loop's.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
 from typing import Any
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from . import h264, vp8
 from .config import Settings
-from .encode import SharedEncoder
+from .encode import CodecName, SharedEncoder
 from .metrics import Metrics
 from .relay import Picture, Relay
-from .vp8 import packetise
+from .renditions import Rendition, RenditionName, Scaler, renditions
+
+PACKETISE: dict[CodecName, Callable[[bytes], tuple[bytes, ...]]] = {"VP8": vp8.packetise, "H264": h264.packetise}
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """The packets that one frame became in one encoding."""
+class Encoding:
+    """One codec at one rendition: the encoder, and the relay to those who watch it."""
 
-    relay: Relay
-    packets: Sequence[Packet[Any]]
+    def __init__(
+        self, codec: CodecName, rendition: Rendition, scaler: Scaler, relay: Relay, metrics: Metrics, camera_id: str
+    ) -> None:
+        self.rendition = rendition
+        self.relay = relay
+        labels = (camera_id, codec, rendition.name)
+        self._frames_encoded = metrics.frames_encoded.labels(*labels)
+        self._keyframes = metrics.keyframes.labels(*labels)
+        active = metrics.encodes_active.labels(*labels)
+        self._scaler = scaler
+        self._packetise = PACKETISE[codec]
+        self._encoder = SharedEncoder(codec, rendition.bitrate_bps, lambda is_active: active.set(float(is_active)))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its codec is open."""
+        return self._encoder.active
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether its codec is open though nobody watches."""
+        return self.is_open and not self.relay.viewers
+
+    def encode(self, frame: VideoFrame) -> list[Packet[Any]]:
+        """Scale and encode a yuv420p frame (pts in 90 kHz ticks). On the camera's thread."""
+        return self._encoder.encode(self._scaler.fit(frame), self.relay.keyframes.due())
+
+    def publish(self, packets: Sequence[Packet[Any]]) -> None:
+        """Send what `encode` made to the viewers."""
+        for packet in packets:
+            self._frames_encoded.inc()
+            if packet.is_keyframe:
+                self._keyframes.inc()
+            self.relay.publish(Picture(packet.pts or 0, packet.is_keyframe, self._packetise(bytes(packet))))
+
+    def close(self) -> None:
+        """Free the codec and the frame last scaled."""
+        self._encoder.close()
+        self._scaler.forget()
 
 
 class Broadcast:
-    """The encodings of one camera. `on_first` is called when somebody begins to watch."""
+    """The encodings of one camera. `on_first` is called when somebody begins to watch one."""
 
     def __init__(self, camera_id: str, settings: Settings, metrics: Metrics, on_first: Callable[[], None]) -> None:
-        self._frames_encoded = metrics.frames_encoded.labels(camera_id)
-        self._keyframes = metrics.keyframes.labels(camera_id)
-        encodes = metrics.encodes_active.labels(camera_id)
-        self._encoder = SharedEncoder(settings.video_bitrate_bps, lambda active: encodes.set(float(active)))
-        self.relay = Relay(
-            keyframe_interval_s=settings.keyframe_interval_s,
-            on_first=on_first,
-            on_dropped=metrics.relay_drops.labels(camera_id).inc,
-        )
+        self.renditions = renditions(settings.video_bitrate_bps, settings.video_low_bitrate_bps)
+        self._encodings: dict[tuple[CodecName, RenditionName], Encoding] = {}
+        self._scalers = [Scaler(rendition) for rendition in self.renditions]
+        dropped = metrics.relay_drops.labels(camera_id).inc
+        for rendition, scaler in zip(self.renditions, self._scalers, strict=True):
+            for codec in PACKETISE:
+                relay = Relay(keyframe_interval_s=settings.keyframe_interval_s, on_first=on_first, on_dropped=dropped)
+                encoding = Encoding(codec, rendition, scaler, relay, metrics, camera_id)
+                self._encodings[codec, rendition.name] = encoding
+
+    def relay(self, codec: CodecName, rendition: RenditionName) -> Relay:
+        """Where to watch this encoding."""
+        return self._encodings[codec, rendition].relay
 
     @property
     def viewers(self) -> int:
         """How many viewers take pictures now."""
-        return self.relay.viewers
+        return sum(each.relay.viewers for each in self._encodings.values())
+
+    @property
+    def viewers_by_rendition(self) -> Counter[RenditionName]:
+        """How many viewers take pictures of each rendition now."""
+        counts: Counter[RenditionName] = Counter()
+        for each in self._encodings.values():
+            counts[each.rendition.name] += each.relay.viewers
+        return counts
 
     @property
     def encoders(self) -> int:
         """How many codecs are open now."""
-        return int(self._encoder.active)
+        return sum(each.is_open for each in self._encodings.values())
 
     @property
     def has_idle_encoders(self) -> bool:
         """Whether a codec is open that nobody watches."""
-        return self._encoder.active and not self.relay.viewers
+        return any(each.is_idle for each in self._encodings.values())
 
-    def encode(self, frame: VideoFrame) -> list[Encoded]:
-        """Encode a yuv420p frame (pts in 90 kHz ticks) in every encoding that has viewers. On the camera's thread."""
-        if not self.relay.viewers:
-            return []
-        return [Encoded(self.relay, self._encoder.encode(frame, self.relay.keyframes.due()))]
+    async def send(self, frame: VideoFrame, thread: Executor) -> None:
+        """Encode a yuv420p frame (pts in 90 kHz ticks) in every encoding that is watched, and send it.
 
-    def publish(self, encoded: Sequence[Encoded]) -> None:
-        """Send what `encode` made to its viewers."""
-        for each in encoded:
-            for packet in each.packets:
-                self._frames_encoded.inc()
-                if packet.is_keyframe:
-                    self._keyframes.inc()
-                each.relay.publish(Picture(packet.pts or 0, packet.is_keyframe, packetise(bytes(packet))))
+        The best rendition first, and on its way before the next one is begun: a slow line costs nobody else time.
+        """
+        loop = asyncio.get_running_loop()
+        for encoding in self._encodings.values():
+            if encoding.relay.viewers:
+                encoding.publish(await loop.run_in_executor(thread, encoding.encode, frame))
 
     def close_idle_encoders(self) -> None:
         """Free the codecs that nobody watches. On the camera's thread."""
-        if not self.relay.viewers:
-            self._encoder.close()
+        for each in self._encodings.values():
+            if each.is_idle:
+                each.close()
 
     def close(self) -> None:
         """Free every codec, once the camera's thread is idle."""
-        self._encoder.close()
+        for each in self._encodings.values():
+            each.close()

@@ -182,6 +182,7 @@ class Camera:
             "height": height,
             "fps": self._frames_per_second(),
             "viewers": self.broadcast.viewers,
+            "renditions": self.broadcast.viewers_by_rendition,
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
             "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
         }
@@ -217,18 +218,18 @@ class Camera:
                 self._wanted.clear()
                 await self._wanted.wait()
             try:
-                await self._serve_frame(loop)
+                await self._serve_frame()
             except Exception:  # one bad frame, whatever is wrong with it, must not end the camera for its viewers
                 logger.exception("camera %s: a frame could not be annotated or encoded", self.id)
                 self._metrics.frames_dropped.labels(self.id, "failed").inc()
                 await asyncio.sleep(SLATE_INTERVAL_S)
 
-    async def _serve_frame(self, loop: asyncio.AbstractEventLoop) -> None:
+    async def _serve_frame(self) -> None:
         frame = await self._annotated.recv()
         for tap in self._taps:
             tap.offer(frame)
         if self.broadcast.viewers:
-            self.broadcast.publish(await loop.run_in_executor(self._executor, self.broadcast.encode, frame))
+            await self.broadcast.send(frame, self._executor)
 
     async def _next_frame(self) -> VideoFrame:
         """The newest frame, or the slate when none comes."""

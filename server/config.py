@@ -31,6 +31,7 @@ _AT_LEAST_ONE = (
     "jpeg_every",
     "max_sessions",
     "video_bitrate_bps",
+    "video_low_bitrate_bps",
     "recognition_looks",
     "recognition_memory_mb",
     "waiting_marks",
@@ -64,7 +65,8 @@ class Settings:
     close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
 
-    video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers")
+    video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers, 720p at most")
+    video_low_bitrate_bps: int = _setting(300_000, "bitrate of the 360p picture, for viewers behind a slow line")
     keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
 
     recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")

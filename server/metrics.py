@@ -20,14 +20,15 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"surveillx_{name}", text, labels, registry=registry)
 
+        encoding = ("camera", "codec", "rendition")
         self.frames_received = counter("frames_received", "Pictures decoded from a publisher", "camera")
         self.frames_recognised = counter("frames_recognised", "Pictures that went through recognition", "camera")
         self.frames_dropped = counter(
             "frames_dropped", "Pictures replaced by a newer one before use", "camera", "stage"
         )
-        self.frames_encoded = counter("frames_encoded", "Pictures encoded, once for all viewers", "camera")
-        self.keyframes = counter("keyframes", "Keyframes encoded", "camera")
-        self.encodes_active = gauge("encodes_active", "Encoders running now", "camera")
+        self.frames_encoded = counter("frames_encoded", "Pictures encoded, once for all viewers", *encoding)
+        self.keyframes = counter("keyframes", "Keyframes encoded", *encoding)
+        self.encodes_active = gauge("encodes_active", "Encoders running now", *encoding)
         self.relay_drops = counter("relay_dropped_packets", "Packets skipped for a slow viewer", "camera")
         self.jpeg_frames = counter("jpeg_frames", "Pictures encoded for the JPEG path", "camera")
         self.jpeg_skipped = counter("jpeg_skipped", "JPEG pictures a slow client did not take", "camera")

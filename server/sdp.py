@@ -10,13 +10,15 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.sdp import H264Profile, MediaDescription, SessionDescription, parse_h264_profile_level_id
 
 from .errors import BadRequest, TooLarge, UnsupportedMediaType
 
 MAX_BYTES = 64 * 1024
 MAX_LINES = 400
 MAX_CANDIDATES = 20
+_CODEC_WORDS = {"video/VP8": "VP8", "video/H264": "H.264 (a baseline profile with packetization-mode=1)"}
 MAX_SECTIONS = {"video": 1, "audio": 1, "application": 1}
 
 Direction = Literal["send", "receive"]
@@ -93,14 +95,30 @@ def _check_direction(video: MediaDescription, peer: Direction) -> None:
 
 
 def _check_codecs(video: MediaDescription, codecs: tuple[str, ...]) -> None:
-    offered = {codec.mimeType.lower() for codec in video.rtp.codecs}
+    offered = {codec.mimeType.lower() for codec in video.rtp.codecs if _is_served(codec)}
     if not offered & {codec.lower() for codec in codecs}:
-        names = " or ".join(codec.removeprefix("video/") for codec in codecs)
+        names = " or ".join(_CODEC_WORDS[codec] for codec in codecs)
         raise UnsupportedMediaType(
-            f"This server needs {names}, and the offer has neither of its video codecs in common. "
+            f"This server needs {names}, and the offer has nothing of that. "
             "Enable it in the sending or receiving program.",
             reason="codec",
         )
+
+
+def _is_served(codec: RTCRtpCodecParameters) -> bool:
+    """Whether aiortc would take it: H.264 comes in profiles and in ways to be packed (RFC 6184 section 8.1).
+
+    As aiortc/rtcpeerconnection.py is_codec_compatible decides; what is left without a codec there has no words.
+    """
+    if codec.mimeType.lower() != "video/h264":
+        return True
+    if str(codec.parameters.get("packetization-mode")) != "1":
+        return False
+    try:
+        profile, _ = parse_h264_profile_level_id(str(codec.parameters.get("profile-level-id", "42e01f")))
+    except ValueError:
+        return False
+    return profile in (H264Profile.PROFILE_BASELINE, H264Profile.PROFILE_CONSTRAINED_BASELINE)
 
 
 def _is_ice_text(text: str | None, least: int) -> bool:

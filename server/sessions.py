@@ -21,11 +21,12 @@ from av.video.frame import VideoFrame
 
 from .camera import Camera, Cameras
 from .config import Settings
+from .encode import CodecName
 from .errors import BadRequest, NotFound, Unavailable
 from .metrics import Metrics
-from .relay import Subscription
 from .rtc_compat import Downlink, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
+from .switching import Switch
 
 logger = logging.getLogger("surveillx.sessions")
 
@@ -199,33 +200,31 @@ class PublisherSession(Session):
 
 
 class ViewerSession(Session):
-    """Sends a camera's encoded packets to one browser."""
+    """Sends a camera's encoded pictures to one browser."""
 
     kind = "viewer"
     peer_direction = "receive"
-    codecs = ("video/VP8",)
-
-    def __init__(self, camera: Camera, settings: Settings) -> None:
-        super().__init__(camera, settings)
-        self._subscription: Subscription | None = None
+    codecs = ("video/VP8", "video/H264")
 
     def _prepare(self) -> None:
         transceiver = self._peer.addTransceiver("video", "sendonly")
-        # Otherwise the viewer's first codec wins, and VP8 bytes would travel as H.264.
-        wanted = {*self.codecs, "video/rtx"}
+        # Otherwise the viewer's first codec wins. VP8 where it can be: one encode for all viewers.
+        order = ("video/VP8", "video/H264", "video/rtx")
         capabilities = RTCRtpSender.getCapabilities("video").codecs
-        transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in wanted])
+        wanted = [each for each in capabilities if each.mimeType in order]
+        transceiver.setCodecPreferences(sorted(wanted, key=lambda each: order.index(each.mimeType)))
         self._downlink = Downlink(transceiver.sender, on_ready=self._begin, on_keyframe_wanted=self._picture_lost)
+        self._switch = Switch(self._downlink)
 
     def _negotiated(self) -> None:
         pass
 
-    def _begin(self, _codec: RTCRtpCodecParameters) -> None:
-        self._subscription = self.camera.broadcast.relay.subscribe(self._downlink)
+    def _begin(self, codec: RTCRtpCodecParameters) -> None:
+        name: CodecName = "H264" if codec.mimeType == "video/H264" else "VP8"
+        self._switch.to(self.camera.broadcast.relay(name, "720p"))
 
     def _picture_lost(self) -> None:
-        if self._subscription is not None:
-            self._subscription.request_keyframe()
+        self._switch.request_keyframe()
 
     async def _connected(self) -> str:
         # A connected peer that can be sent nothing any more is closed, so that it comes back.
@@ -240,15 +239,13 @@ class ViewerSession(Session):
         return "the viewer left"
 
     def _release(self, reason: str) -> None:  # noqa: ARG002 - the viewer's reason matters to nobody else
-        if self._subscription is not None:
-            self._subscription.stop()
+        self._switch.stop()
 
     def _summary(self) -> str:
-        delivered = self._subscription.delivered if self._subscription is not None else 0
         line = self._downlink.available_bps
         speed = f", its line takes {line // 1000} kbit/s" if line is not None else ""
         refused = f", {self._downlink.refused} retransmissions refused" if self._downlink.refused else ""
-        return f" ({delivered} pictures{speed}{refused})"
+        return f" ({self._switch.delivered} pictures{speed}{refused})"
 
 
 class SessionRegistry:

@@ -10,7 +10,14 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCRtpTransceiver,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import VideoFrame
 from httpx import AsyncClient
@@ -86,6 +93,13 @@ async def connect(sender: RTCPeerConnection, receiver: RTCPeerConnection) -> Non
     await sender.setRemoteDescription(receiver.localDescription)
 
 
+def only(transceiver: RTCRtpTransceiver, codec: str | None) -> None:
+    """Let it offer nothing but this codec ("video/H264"), and retransmission; None leaves it as it is."""
+    if codec is not None:
+        capabilities = RTCRtpSender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([each for each in capabilities if each.mimeType in (codec, "video/rtx")])
+
+
 class Client:
     """A publisher or viewer of a running server, over its real HTTP interface."""
 
@@ -96,12 +110,13 @@ class Client:
         self._http = http
         self._camera_id = camera_id
 
-    async def publish(self, track: MediaStreamTrack) -> None:
-        self.peer.addTrack(track)
+    async def publish(self, track: MediaStreamTrack, codec: str | None = None) -> None:
+        only(self.peer.addTransceiver(track, "sendonly"), codec)
         await self._offer("/webrtc/streamer")
 
-    async def view(self) -> Counter:
+    async def view(self, codec: str | None = None) -> Counter:
         transceiver = self.peer.addTransceiver("video", "recvonly")
+        only(transceiver, codec)
         await self._offer("/webrtc/viewer")
         self.received = Counter(transceiver.receiver.track)
         return self.received

@@ -18,7 +18,7 @@ def frame(number: int, width: int = 640, height: int = 360) -> VideoFrame:
 
 
 def test_what_is_encoded_decodes_to_the_same_picture_and_time() -> None:
-    encoder, decoder = SharedEncoder(1_000_000), av.CodecContext.create("libvpx", "r")
+    encoder, decoder = SharedEncoder("VP8", 1_000_000), av.CodecContext.create("libvpx", "r")
     for number in range(10):
         packets = encoder.encode(frame(number))
         assert len(packets) == 1
@@ -30,7 +30,7 @@ def test_what_is_encoded_decodes_to_the_same_picture_and_time() -> None:
 
 
 def test_a_keyframe_comes_when_it_is_asked_for_and_only_then() -> None:
-    encoder = SharedEncoder(1_000_000)
+    encoder = SharedEncoder("VP8", 1_000_000)
     keyframes = []
     for number in range(60):
         source = frame(number)
@@ -42,7 +42,7 @@ def test_a_keyframe_comes_when_it_is_asked_for_and_only_then() -> None:
 
 
 def test_a_new_size_begins_with_a_keyframe() -> None:
-    encoder = SharedEncoder(1_000_000)
+    encoder = SharedEncoder("VP8", 1_000_000)
     encoder.encode(frame(0))
     encoder.encode(frame(1))
     (packet,) = encoder.encode(frame(2, 320, 180))
@@ -50,14 +50,14 @@ def test_a_new_size_begins_with_a_keyframe() -> None:
 
 
 def test_keyframes_are_kept_small_enough_not_to_choke_a_receiver() -> None:
-    encoder = SharedEncoder(1_000_000)
+    encoder = SharedEncoder("VP8", 1_000_000)
     sizes = [encoder.encode(frame(number), number == 30)[0].size for number in range(31)]
     assert sizes[30] <= 5 * 1_000_000 / 8 / 30
 
 
 def test_a_failing_codec_loses_one_frame_and_starts_anew(caplog: pytest.LogCaptureFixture) -> None:
     active: list[bool] = []
-    encoder = SharedEncoder(1_000_000, active.append)
+    encoder = SharedEncoder("VP8", 1_000_000, active.append)
     encoder.encode(frame(1))
     assert encoder.encode(frame(0)) == [], "time running backwards is an error of the codec"
     assert "rebuilt" in caplog.text

@@ -262,7 +262,7 @@ async def ready_made(*, hooked: bool = True) -> AsyncIterator[tuple[Relay, Downl
     receiver.addTransceiver("video", "recvonly")
     await connect(sender, receiver)
     counter = Counter(receiver.getReceivers()[0].track)
-    encoder = SharedEncoder(500_000)
+    encoder = SharedEncoder("VP8", 500_000)
 
     async def feed() -> None:
         number = 0

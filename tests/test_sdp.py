@@ -97,6 +97,26 @@ def test_too_large_an_offer() -> None:
         check_offer(FIREFOX + "a=" + "x" * 65536, "receive", VP8)
 
 
+@pytest.mark.parametrize(
+    ("fmtp", "is_served"),
+    [
+        ("profile-level-id=42e01f;level-asymmetry-allowed=1;packetization-mode=1", True),
+        ("packetization-mode=1", True),
+        ("profile-level-id=42001f;packetization-mode=1", True),
+        ("profile-level-id=42e01f", False),
+        ("profile-level-id=640c1f;packetization-mode=1", False),
+        ("profile-level-id=zzz;packetization-mode=1", False),
+    ],
+)
+def test_h264_is_taken_in_the_profile_and_packing_that_we_speak(fmtp: str, is_served: bool) -> None:
+    only_h264 = FIREFOX.replace("VP8/90000", f"H264/90000\na=fmtp:120 {fmtp}")
+    if is_served:
+        check_offer(only_h264, "receive", BOTH)
+        return
+    with pytest.raises(UnsupportedMediaType, match=r"VP8 or H\.264"):
+        check_offer(only_h264, "receive", BOTH)
+
+
 def test_an_offer_without_our_codec_is_told_which_is_needed() -> None:
     with pytest.raises(UnsupportedMediaType, match="needs VP8") as caught:
         check_offer(FIREFOX.replace("VP8/90000", "H264/90000"), "receive", VP8)

@@ -112,12 +112,10 @@ class Stack:
         return rows
 
     def metric(self, name: str) -> float:
-        """A metric of camera 1."""
-        wanted = f'surveillx_{name}{{camera="1"}} '
-        for line in self.http.get("/metrics").text.splitlines():
-            if line.startswith(wanted):
-                return float(line.removeprefix(wanted))
-        return 0.0
+        """A metric of camera 1, over all its encodings."""
+        lines = self.http.get("/metrics").text.splitlines()
+        wanted = f'surveillx_{name}{{camera="1"'
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(wanted))
 
     def close(self) -> None:
         self.http.close()
