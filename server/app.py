@@ -38,6 +38,7 @@ from .events import AttendanceMarked, Detections, EventBus
 from .health import Health
 from .legacy import LegacyStream
 from .metrics import Metrics
+from .overload import Overload
 from .recognition.compared import ComparedPeople
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
@@ -111,6 +112,9 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
     recognition.on_state = check
     cameras = Cameras(settings, metrics, bus, recognition)
+    sessions = SessionRegistry(cameras, settings, metrics)
+    overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
+    overload.on_change = check
     parts = Parts(
         settings=settings,
         metrics=metrics,
@@ -123,9 +127,10 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,
-        health=Health(bus, recognition, database, attendance),
+        overload=overload,
+        health=Health(bus, recognition, database, attendance, overload),
         cameras=cameras,
-        sessions=SessionRegistry(cameras, settings, metrics),
+        sessions=sessions,
     )
     return parts, rollcall
 
@@ -147,6 +152,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     await _running(stack, parts.sessions.run, "sessions")
+    await _running(stack, parts.overload.run, "overload")
     stack.push_async_callback(legacy.close)
     await legacy.start()
 

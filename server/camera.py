@@ -28,6 +28,7 @@ from .encode import CLOCK_RATE, TIME_BASE
 from .errors import BadRequest, Conflict, NotFound, Unavailable
 from .events import CameraChanged, CameraState, Detections, EventBus
 from .metrics import Metrics
+from .pace import FULL, Pace, Timesheet, Workload
 from .recognition.worker import RecognitionWorker
 from .slate import DEFAULT_SIZE, slate
 
@@ -72,6 +73,7 @@ class Camera:
         self.id = camera_id
         self.state: CameraState = "offline"
         self.since = datetime.now(UTC)
+        self.pace = FULL
         self.broadcast = Broadcast(camera_id, settings, metrics, on_first=self._wake)
         self._settings = settings
         self._metrics = metrics
@@ -88,6 +90,8 @@ class Camera:
         self._claimed_at = 0.0
         self._last_frame_at = 0.0
         self._last_pts = self._shown_pts = -1
+        self._timesheet = Timesheet()
+        self._slot_at = self._frame_at = self._taken_at = 0.0
         # RTP timestamps begin at a random number (RFC 3550 section 5.1), the same one for all viewers.
         self._epoch = time.monotonic() - secrets.randbelow(1 << 32) / CLOCK_RATE
         self._size = DEFAULT_SIZE
@@ -137,14 +141,20 @@ class Camera:
         self._size = (frame.width, frame.height)
         if self.state != "online":
             self._change("online", "")
-        every = self._settings.recognition_every
+        every = self.recognition_every
         if every and self._received % every == 0:
             self._recognition.submit(self.id, frame.pts or 0, frame)
+        if self._received % self.pace.frame_divisor:
+            self._drop("pace")
+            return
         if self._slot is not None and self._wanted.is_set():
-            self._dropped += 1
-            self._metrics.frames_dropped.labels(self.id, "encode").inc()
-        self._slot = frame
+            self._drop("encode")
+        self._slot, self._slot_at = frame, self._last_frame_at
         self._arrived.set()
+
+    def _drop(self, stage: str) -> None:
+        self._dropped += 1
+        self._metrics.frames_dropped.labels(self.id, stage).inc()
 
     def show(self, detections: Detections) -> None:
         """Draw these boxes from now on."""
@@ -184,8 +194,19 @@ class Camera:
             "viewers": self.broadcast.viewers,
             "renditions": self.broadcast.viewers_by_rendition,
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
+            "recognition_every": self.recognition_every,
+            "frame_divisor": self.pace.frame_divisor,
             "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
         }
+
+    @property
+    def recognition_every(self) -> int:
+        """Every so manieth frame is recognised at the present pace; 0: none."""
+        return self._settings.recognition_every * self.pace.recognition_factor
+
+    def workload(self, now: float) -> Workload:
+        """How the stages have kept up since this was last asked; `now` is monotonic."""
+        return self._timesheet.take(now)
 
     # --- the stages ---
 
@@ -230,6 +251,7 @@ class Camera:
             tap.offer(frame)
         if self.broadcast.viewers:
             await self.broadcast.send(frame, self._executor)
+        self._timesheet.note(self._frame_at, self._taken_at, time.monotonic())
 
     async def _next_frame(self) -> VideoFrame:
         """The newest frame, or the slate when none comes."""
@@ -241,7 +263,9 @@ class Camera:
                     await self._arrived.wait()
             except TimeoutError:
                 if self.state != "online":
+                    self._frame_at = self._taken_at = time.monotonic()
                     return self._slate()
+        self._frame_at, self._taken_at = self._slot_at, time.monotonic()
         frame, self._slot = self._slot, None
         return frame
 
@@ -293,6 +317,7 @@ class Cameras:
     """Every camera of the server, by id: those configured, and those that have published since it started."""
 
     def __init__(self, settings: Settings, metrics: Metrics, events: EventBus, recognition: RecognitionWorker) -> None:
+        self._pace = FULL
         self._make: Callable[[str], Camera] = lambda each: Camera(each, settings, metrics, events, recognition)
         self._configured = settings.cameras
         self._cameras: dict[str, Camera] = {}
@@ -325,8 +350,15 @@ class Cameras:
         if self._tasks is None:
             raise Unavailable("The server is starting or stopping.", headers={"Retry-After": "2"})
         camera = self._cameras[camera_id] = self._make(camera_id)
+        camera.pace = self._pace
         self._tasks.create_task(camera.run(), name=f"surveillx-camera-{camera_id}")
         return camera
+
+    def set_pace(self, pace: Pace) -> None:
+        """From now on every camera, also one yet to come, does so much."""
+        self._pace = pace
+        for camera in self._cameras.values():
+            camera.pace = pace
 
     def find(self, camera_id: str) -> Camera | None:
         """The camera of this id, or None."""

@@ -109,13 +109,15 @@ class AttendanceRemoved:
 class ServerChanged:
     """What the pages' banner tells: how recognition is, and how many marks wait for a database that is away.
 
-    `recognition_words` says why recognition is not running, and is empty while it is.
+    `recognition_words` says why recognition is not running, and is empty while it is. `degraded` says what the server
+    does less of because it is busy, and is empty when it keeps up.
     """
 
     recognition: RecognitionState
     recognition_words: str
     database: DatabaseState
     waiting_marks: int
+    degraded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

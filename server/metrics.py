@@ -37,6 +37,12 @@ class Metrics:
         self.strange_datagrams = counter("strange_datagrams", "Datagrams from unknown senders, ignored")
         self.recognition_restarts = counter("recognition_restarts", "Times the recognition process was restarted")
         self.recognition_seconds = gauge("recognition_seconds", "Duration of the latest recognition")
+        self.loop_blocked = counter("loop_blocked", "Times the event loop stood still for more than 0.3 s")
+        self.loop_lag = gauge("loop_lag_seconds", "How late the event loop was on average in the last second")
+        self.picture_age = gauge(
+            "picture_age_seconds", "Age of the median picture when it left for its viewers, of the worst camera"
+        )
+        self.degradation = gauge("degradation", "Steps by which the server does less because it is busy; 0: none")
         self.attendance_marked = counter("attendance_marked", "Attendance rows written")
         self.webhook_events = counter("webhook_events", "Attendance events for the webhook by outcome", "outcome")
         self.webhook_retries = counter("webhook_retries", "Attempts at the webhook that failed and are made again")

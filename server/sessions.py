@@ -24,6 +24,7 @@ from .config import Settings
 from .encode import CodecName
 from .errors import BadRequest, NotFound, Unavailable
 from .metrics import Metrics
+from .room import shortage
 from .rtc_compat import Downlink, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
 from .switching import Switch
@@ -195,6 +196,11 @@ class PublisherSession(Session):
     def _release(self, reason: str) -> None:
         self.camera.release(self, reason)
 
+    @property
+    def undecoded(self) -> int:
+        """How many pictures wait for the decoder."""
+        return self._repair.undecoded if self._peer.connectionState == "connected" else 0
+
     def _summary(self) -> str:
         return f" (given up waiting for packets {self._repair.resets} times)" if self._repair.resets else ""
 
@@ -304,6 +310,12 @@ class SessionRegistry:
         """How many sessions of each kind are open."""
         return Counter(session.kind for session in self._sessions.values())
 
+    def undecoded(self) -> int:
+        """How many pictures wait for their decoder, of the publisher for whom most do."""
+        return max(
+            (each.undecoded for each in self._sessions.values() if isinstance(each, PublisherSession)), default=0
+        )
+
     def _check(self, kind: type[Session], offer_sdp: str) -> None:
         try:
             check_offer(offer_sdp, kind.peer_direction, kind.codecs)
@@ -318,6 +330,10 @@ class SessionRegistry:
                 f"This server serves {self._settings.max_sessions} connections at a time, and all are taken.",
                 headers={"Retry-After": "10"},
             )
+        if what := shortage():
+            self._metrics.offers.labels(kind.kind, "full").inc()
+            logger.warning("a %s was refused: the server has no room: %s", kind.kind, what)
+            raise Unavailable(f"This server has no room for one more: {what}.", headers={"Retry-After": "10"})
 
     async def _open(self, session: Session, offer_sdp: str) -> tuple[str, str]:
         self._sessions[session.id] = session

@@ -24,6 +24,7 @@ from server.database import Database
 from server.events import EventBus
 from server.health import Health
 from server.metrics import Metrics
+from server.overload import Overload
 from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
@@ -49,6 +50,8 @@ def make_parts(settings: Settings) -> Parts:
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
     attendance = AttendanceStore(database, settings, metrics)
+    sessions = SessionRegistry(cameras, settings, metrics)
+    overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     return Parts(
         settings=settings,
         metrics=metrics,
@@ -61,9 +64,10 @@ def make_parts(settings: Settings) -> Parts:
         attendance=attendance,
         audit=AuditStore(database),
         recognition=recognition,
-        health=Health(events, recognition, database, attendance),
+        overload=overload,
+        health=Health(events, recognition, database, attendance, overload),
         cameras=cameras,
-        sessions=SessionRegistry(cameras, settings, metrics),
+        sessions=sessions,
     )
 
 

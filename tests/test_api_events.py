@@ -54,7 +54,7 @@ async def test_first_the_cameras_state_then_what_happens(served: Served) -> None
         }  # fmt: skip
         assert await receive(client) == {
             "type": "server", "recognition": "starting", "recognition_words": served.parts.recognition.state_words,
-            "database": "ok", "waiting_marks": 0,
+            "database": "ok", "waiting_marks": 0, "degraded": "",
         }  # fmt: skip
         for event in (detections(), ATTENDANCE, CameraChanged("1", "online", "2026-03-02T07:00:00+00:00", "")):
             served.parts.events.publish(event)
@@ -114,6 +114,7 @@ async def test_some_types_only(served: Served) -> None:
             "recognition_words": "It ended.",
             "database": "away",
             "waiting_marks": 3,
+            "degraded": "",
         }
 
 

@@ -62,6 +62,7 @@ export const strings = {
 
   /** @param {string} words a sentence of the server's */
   recognitionAway: (words) => `${words} The picture goes on; names and attendance come back by themselves.`,
+  keepsUpAgain: "The server is no longer busy: names and pictures come at their full rate.",
   /** @param {number} waiting */
   databaseAway: (waiting) =>
     waiting === 0

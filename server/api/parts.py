@@ -17,6 +17,7 @@ from ..database import Database
 from ..events import EventBus
 from ..health import Health
 from ..metrics import Metrics
+from ..overload import Overload
 from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
@@ -40,6 +41,7 @@ class Parts:
     attendance: AttendanceStore
     audit: AuditStore
     recognition: RecognitionWorker
+    overload: Overload
     health: Health
     cameras: Cameras
     sessions: SessionRegistry

@@ -77,6 +77,7 @@ class RecognitionWorker:
         self._gallery_is_news = True
         self._shown: dict[str, Detections] = {}
         self._next_track_id = 1
+        self.busy_s = 0.0
 
     @property
     def state(self) -> RecognitionState:
@@ -223,7 +224,9 @@ class RecognitionWorker:
         await process.ask(request, self._settings.recognition_timeout_s, self._show)
         self._questions.recognised(camera_id)
         self._metrics.frames_recognised.labels(camera_id).inc()
-        self._metrics.recognition_seconds.set(loop.time() - began)
+        took_s = loop.time() - began
+        self.busy_s += took_s
+        self._metrics.recognition_seconds.set(took_s)
 
     def _require_room(self, held_mb: float, limit: MemoryLimit) -> None:
         """Give up a process that holds too much, between two jobs.

@@ -97,6 +97,11 @@ class UplinkRepair:
         receiver._RTCRtpReceiver__jitter_buffer = self._buffer  # type: ignore[attr-defined]
         self.resets = 0
 
+    @property
+    def undecoded(self) -> int:
+        """How many pictures wait for the decoder: rtcrtpreceiver.py, the queue that its thread reads."""
+        return int(private(self._receiver, "decoder_queue").qsize())
+
     def _decode(self, frame: JitterFrame, packet: RtpPacket) -> None:
         # What RTCRtpReceiver._handle_rtp_packet does with the one frame it is given.
         frame.timestamp = private(self._receiver, "timestamp_mapper").map(frame.timestamp)
