@@ -248,7 +248,7 @@ class ViewerSession(Session):
         self._switch.stop()
 
     def _summary(self) -> str:
-        line = self._downlink.available_bps
+        line = self._downlink.feedback.available_bps
         speed = f", its line takes {line // 1000} kbit/s" if line is not None else ""
         refused = f", {self._downlink.refused} retransmissions refused" if self._downlink.refused else ""
         return f" ({self._switch.delivered} pictures{speed}{refused})"

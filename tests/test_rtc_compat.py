@@ -21,6 +21,8 @@ from aiortc.rtp import (
     RTCP_PSFB_PLI,
     RTCP_RTPFB_NACK,
     RtcpPsfbPacket,
+    RtcpReceiverInfo,
+    RtcpRrPacket,
     RtcpRtpfbPacket,
     RtpPacket,
     is_rtcp,
@@ -297,13 +299,52 @@ async def test_upstream_alone_keeps_it_to_itself(hooks: None) -> None:
         assert not relay.keyframes.due(), "upstream tells the track now: drop the hook"
 
 
-async def test_the_bitrate_a_viewer_can_take_is_kept(hooks: None) -> None:
+async def test_what_a_viewer_reports_of_its_line_is_kept(hooks: None) -> None:
     async with ready_made() as (_, hook, sender, _counter):
         assert hook is not None
-        report = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(400_000, [sender._ssrc]))
-        await sender._handle_rtcp_packet(report)
-        assert hook.available_bps == pytest.approx(400_000, rel=0.01)
-        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=b"REMB"))
+        news: list[int | None] = []
+        hook._on_feedback = lambda: news.append(hook.feedback.available_bps)
+        estimate = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(400_000, [sender._ssrc]))
+        await sender._handle_rtcp_packet(estimate)
+        assert hook.feedback.available_bps == pytest.approx(400_000, rel=0.01)
+        assert hook.feedback.available_at <= time.monotonic()
+        for broken in (b"REMB", b"REMB\xff\x00\x00\x00"):
+            await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=broken))
+        for ssrc in (sender._ssrc, sender._ssrc ^ 1):
+            report = RtcpReceiverInfo(
+                ssrc=ssrc, fraction_lost=64, packets_lost=9, highest_sequence=0, jitter=0, lsr=0, dlsr=0
+            )
+            await sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
+        assert hook.feedback.fraction_lost == 0.25
+        assert len(news) == 2, "one estimate and one report were of this stream"
+
+
+async def test_a_report_of_a_real_viewer_says_how_long_the_way_is(hooks: None) -> None:
+    async with ready_made() as (_, hook, _sender, _counter):
+        assert hook is not None
+        await until(lambda: hook.feedback.round_trip_s is not None, what="a report on a sender report")
+        assert hook.feedback.fraction_lost == 0
+
+
+async def test_padding_is_sent_over_rtx_and_harms_nothing(hooks: None) -> None:
+    async with ready_made() as (_, hook, sender, counter):
+        assert hook is not None
+        again: list[bytes] = []
+        protocol = sender.transport.transport._connection._nominated[1].protocol
+        stock = protocol.transport.sendto
+
+        def sendto(data: bytes, address: Any) -> None:
+            if data[8:12] == sender._rtx_ssrc.to_bytes(4, "big"):
+                again.append(data)
+            stock(data, address)
+
+        protocol.transport = Lossy(protocol.transport, sendto)
+        padded = hook.pad(2000)
+        assert 2000 <= padded < sum(map(len, again))
+        frames = counter.frames
+        await until(lambda: counter.frames > frames + 10, what="the picture goes on")
+        sender._RTCRtpSender__rtx_payload_type = None
+        assert hook.pad(1000) == 0, "a viewer without retransmission"
 
 
 async def test_a_lost_packet_is_sent_again(hooks: None) -> None:

@@ -7,6 +7,7 @@ event loop's thread. Process-wide hooks are put in place and taken back by `inst
 
 from .closing import close_peer
 from .downlink import Downlink, Picture
+from .feedback import Feedback
 from .ice import add_public_address, choose_addresses, clean_offer, installed
 from .uplink import PromptJitterBuffer, UplinkRepair
 from .versions import TESTED, warn_if_untested
@@ -14,6 +15,7 @@ from .versions import TESTED, warn_if_untested
 __all__ = [
     "TESTED",
     "Downlink",
+    "Feedback",
     "Picture",
     "PromptJitterBuffer",
     "UplinkRepair",

@@ -11,9 +11,10 @@ from typing import NamedTuple, Protocol
 from aiortc import RTCRtpSender, clock, rtcrtpsender
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, HeaderExtensions, RtcpPsfbPacket, RtpPacket, unpack_remb_fci
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, HeaderExtensions, RtcpPsfbPacket, RtpPacket, wrap_rtx
 from aiortc.utils import uint16_add
 
+from .feedback import Feedback
 from .ice import RTP_HISTORY_PACKETS
 from .private import private, set_private
 
@@ -59,10 +60,11 @@ class Downlink:
     are stamped, protected and sent in one loop; sender reports, retransmission and statistics stay upstream's.
 
     Trap 13: _send_keyframe sets a flag that only upstream's own encoder reads: calls `on_keyframe_wanted`.
-    Trap 18: a REMB lands on an encoder object that encodes nothing: kept in `available_bps`; retransmissions are
-    answered without limit: at most a quarter of what was sent, the rest counted in `refused`.
+    Trap 18: a REMB lands on an encoder object that encodes nothing: kept in `feedback`; retransmissions are answered
+    without limit: at most a quarter of what was sent, the rest counted in `refused`.
 
-    `on_ready` is called once, with the codec, when pictures can be sent; `ended` is set when none can be any more.
+    `on_ready` is called once, with the codec, when pictures can be sent; `on_feedback` whenever `feedback` is news;
+    `ended` is set when no picture can be sent any more.
     """
 
     def __init__(
@@ -71,17 +73,19 @@ class Downlink:
         *,
         on_ready: Callable[[RTCRtpCodecParameters], None],
         on_keyframe_wanted: Callable[[], None],
+        on_feedback: Callable[[], None] = lambda: None,
     ) -> None:
         self._sender = sender
         self._on_ready = on_ready
+        self._on_feedback = on_feedback
         self._stock_rtcp = sender._handle_rtcp_packet
-        self._stock_retransmit = sender._retransmit
         self._sequence_number = rtcrtpsender.random_sequence_number()
+        self._rtx_sequence_number = rtcrtpsender.random_sequence_number()
         self._payload_type = 0
         self._history: dict[int, _Sent] = {}
         self._octets = self._packets = self._retransmitted_bytes = 0
         self.ended = asyncio.Event()
-        self.available_bps: int | None = None
+        self.feedback = Feedback()
         self.refused = 0
         sender._run_rtp = self._run  # type: ignore[method-assign]
         sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign]
@@ -152,16 +156,30 @@ class Downlink:
         profile, value = private(self._sender, "rtp_header_extensions_map").set(self._extensions(ntp_time))
         return _EXTENSION.pack(profile, len(value) // 4) + value if value else b""
 
+    def pad(self, octets: int) -> int:
+        """Send about so many octets of recent packets once more, to learn whether the line carries more (RFC 4588).
+
+        The viewer knows them and throws them away. Answers how many octets of payload went out: none when it has not
+        negotiated retransmission, because SRTP's replay protection would drop a plain repetition unnoticed.
+        """
+        if private(self._sender, "rtx_payload_type") is None or self.ended.is_set():
+            return 0
+        padded = 0
+        number = self._sequence_number
+        while padded < octets:
+            number = uint16_add(number, -1)
+            sent = self._history.get(number % RTP_HISTORY_PACKETS)
+            if sent is None or sent.sequence_number != number or not self._send_again(sent):
+                break
+            padded += len(sent.payload)
+        return padded
+
     async def _handle_rtcp(self, packet: AnyRtcpPacket) -> None:
-        if isinstance(packet, RtcpPsfbPacket) and packet.fmt == RTCP_PSFB_APP:
-            try:
-                bitrate_bps, ssrcs = unpack_remb_fci(packet.fci)
-            except ValueError:
-                return
-            if self._sender._ssrc in ssrcs:
-                self.available_bps = bitrate_bps
-            return
-        await self._stock_rtcp(packet)
+        if not isinstance(packet, RtcpPsfbPacket) or packet.fmt != RTCP_PSFB_APP:
+            await self._stock_rtcp(packet)
+        if self.feedback.take(packet, self._sender._ssrc):
+            self.feedback.round_trip_s = private(self._sender, "rtt")
+            self._on_feedback()
 
     async def _retransmit(self, sequence_number: int) -> None:
         sent = self._history.get(sequence_number % RTP_HISTORY_PACKETS)
@@ -169,16 +187,33 @@ class Downlink:
             return
         if self._retransmitted_bytes > RETRANSMIT_SHARE * self._octets + RETRANSMIT_ALLOWANCE_BYTES:
             self.refused += 1
-            return
-        self._retransmitted_bytes += len(sent.payload)
+        elif self._send_again(sent):
+            self._retransmitted_bytes += len(sent.payload)
+
+    def _send_again(self, sent: _Sent) -> bool:
+        """As aiortc/rtcrtpsender.py _retransmit, from our history, and without waiting."""
+        dtls = self._sender.transport
+        pair = dtls.transport._connection._nominated.get(1)
+        if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
+            return False
         packet = RtpPacket(
             payload_type=sent.payload_type,
             marker=sent.marker,
-            sequence_number=sequence_number,
+            sequence_number=sent.sequence_number,
             timestamp=sent.timestamp,
             ssrc=self._sender._ssrc,
             payload=sent.payload,
         )
         packet.extensions = self._extensions(clock.current_ntp_time())
-        private(self._sender, "rtp_history")[sequence_number % rtcrtpsender.RTP_HISTORY_SIZE] = packet  # type: ignore[attr-defined]
-        await self._stock_retransmit(sequence_number)
+        rtx_payload_type = private(self._sender, "rtx_payload_type")
+        if rtx_payload_type is not None:
+            packet = wrap_rtx(
+                packet,
+                payload_type=rtx_payload_type,
+                sequence_number=self._rtx_sequence_number,
+                ssrc=self._sender._rtx_ssrc,
+            )
+            self._rtx_sequence_number = uint16_add(self._rtx_sequence_number, 1)
+        data = packet.serialize(private(self._sender, "rtp_header_extensions_map"))
+        pair.protocol.transport.sendto(dtls._tx_srtp.protect(data), pair.remote_addr)
+        return True
