@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
 import pytest
 
+from server import bench
 from server.bench import add_arguments, browser, clock, latency, viewers
 from server.bench.latency import DIRECT, WITH, WITHOUT
+from server.bench.plot import draw
 from server.bench.processes import BenchError, cpu_seconds, serving, started
-from server.bench.report import Sample, heading, slope, table
+from server.bench.report import Chart, Result, Sample, circumstances, heading, slope, table
 from server.bench.viewers import Point, ask
+from server.cli import main
 
 from .wait import until_sync
 
@@ -115,13 +120,13 @@ def test_a_server_that_does_not_start_is_no_result() -> None:
 
 def test_no_chromium_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("shutil.which", lambda _: "/nowhere/chromium")
-    assert latency.run(1.0, "clip.mp4") == 1
+    assert main(["bench", "latency", "--seconds", "1", "--clip", "clip.mp4"]) == 1
     assert "playwright install chromium" in capsys.readouterr().err
 
 
 def test_the_latency_table() -> None:
     samples = {DIRECT: Sample([50.0] * 30, 1.0), WITHOUT: Sample([60.0] * 60, 2.0), WITH: Sample([80.0] * 25, 1.0)}
-    lines = latency.render(samples).splitlines()
+    lines = latency.render(samples, "1.2.3").text().splitlines()
     assert lines[0].split() == ["case", "n", "median", "ms", "p95", "ms", "fps", "above", "direct"]
     assert lines[3].split()[-5:] == ["25", "80", "80", "25.0", "+30"]
 
@@ -129,7 +134,7 @@ def test_the_latency_table() -> None:
 def test_the_viewers_table() -> None:
     ours = [Point(n, 0.5 + 0.004 * n, 30.0, 29.5) for n in (1, 4, 16)]
     stock = [Point(n, 0.2 + 0.24 * n, 30.0, 29.0) for n in (1, 2, 3)]
-    text = viewers.render([Point(0, 0.1, 0.0, 0.0), *ours], stock)
+    text = viewers.render([Point(0, 0.1, 0.0, 0.0), *ours], stock).text()
     assert "an added viewer: SurveillX 0.0040 cores, aiortc + MediaRelay 0.2400 cores" in text
     assert "ratio: 1/60" in text
 
@@ -137,7 +142,7 @@ def test_the_viewers_table() -> None:
 def test_a_busy_machine_gives_no_cost() -> None:
     starved = [Point(n, 0.5 - 0.01 * n, 12.0, 3.0) for n in (1, 4, 16)]
     assert viewers.cost(starved) is None
-    assert "too busy to keep 27 fps" in viewers.render(starved, starved)
+    assert "too busy to keep 27 fps" in viewers.render(starved, starved).text()
 
 
 def test_arithmetic() -> None:
@@ -148,8 +153,77 @@ def test_arithmetic() -> None:
 
 
 def test_the_heading_names_machine_and_versions() -> None:
-    text = heading("Latency", Chromium="1.2.3")
+    text = heading("Latency", circumstances(Chromium="1.2.3"))
     assert all(word in text for word in ("Latency", "UTC", "aiortc 1.", "Python 3.", "Chromium 1.2.3"))
+
+
+RESULT = Result(
+    ("case", "ms"),
+    [("direct", "50")],
+    {"direct": {"median_ms": 50.0}},
+    ["a note"],
+    Chart("Delay", "case", "ms", {"median": [(0, 50.0)], "p95": [(0, 70.0)]}, "bars", ("direct",)),
+    {"Chromium": "1.2.3"},
+)
+
+
+@pytest.fixture
+def instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bench that has its result at once."""
+    at_once = bench.Bench("instant", "An instant", "nothing", lambda _parser: None, lambda *_: RESULT)
+    monkeypatch.setattr(bench, "BENCHES", (at_once,))
+
+
+def test_a_result_is_told_written_and_drawn(instant: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    json_file, plot = tmp_path / "result.json", tmp_path / "result.svg"
+    assert main(["bench", "instant", "--json", str(json_file), "--plot", str(plot)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0] == "An instant"
+    assert told[-4:] == ["case    ms", "direct  50", "a note", "Chromium 1.2.3"]
+    kept = json.loads(json_file.read_text())
+    assert (kept["bench"], kept["rows"], kept["with"]) == ("instant", [["direct", "50"]], {"Chromium": "1.2.3"})
+    assert kept["figures"]["direct"]["median_ms"] == 50.0
+    assert {"at", "machine", "versions", "load"} <= kept.keys()
+    svg = plot.read_text()
+    assert all(f">{word}</text>" in svg for word in ("Delay", "direct", "median", "p95"))
+
+
+@pytest.mark.parametrize("kind", ["lines", "points", "bars"])
+def test_the_same_chart_is_the_same_file(kind: Any, tmp_path: Path) -> None:
+    chart = Chart("Title", "x", "y", {"a": [(0, 1.0), (1, 2.0)], "b": [(0, 2.0)]}, kind)
+    for name in ("one.svg", "two.svg", "one.png"):
+        draw(chart, tmp_path / name)
+    assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
+    assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--plot", "result.pdf"], "must end with .svg or .png"),
+        (["--plot", "nowhere/result.svg"], "cannot be written"),
+        (["--json", "nowhere/result.json"], "cannot be written"),
+    ],
+)
+def test_a_result_that_cannot_be_kept_is_told(
+    arguments: list[str],
+    words: str,
+    instant: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["bench", "instant", *arguments]) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_without_matplotlib_it_says_what_to_install(
+    instant: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert main(["bench", "instant", "--plot", str(tmp_path / "result.svg")]) == 1
+    assert "pip install matplotlib" in capsys.readouterr().err
 
 
 def test_the_options() -> None:

@@ -1,34 +1,145 @@
-"""What measures: `surveillx bench latency`, `viewers`, `join`, `recognition`. The server imports nothing from here."""
+"""What measures: `surveillx bench NAME`. The server imports nothing from here.
+
+Each bench prints the circumstances, a table and notes, and says on stderr how far it is; `--json` and `--plot` keep the
+result. Modules are imported when their bench runs: they need the server's packages.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .report import Result
+
+
+class Bench(NamedTuple):
+    """One measurement: `options` adds its flags, `run(options, settings)` measures.
+
+    `run` raises `BenchError` when that cannot be done.
+    """
+
+    name: str
+    title: str
+    help: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace, Any], Result]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the measurements as subcommands; each sets `run(options, settings) -> exit status`."""
     benches = parser.add_subparsers(required=True, metavar="BENCH")
-    latency = benches.add_parser("latency", help="camera to browser in milliseconds; needs Chromium")
-    latency.add_argument("--seconds", type=float, default=20.0, help="measured in each case; default: %(default)s")
-    latency.set_defaults(run=_latency)
-    viewers = benches.add_parser("viewers", help="server CPU for each added viewer, beside stock aiortc; Linux")
-    viewers.add_argument("--seconds", type=float, default=5.0, help="measured at each count; default: %(default)s")
-    viewers.add_argument(
+    for bench in BENCHES:
+        added = benches.add_parser(bench.name, help=bench.help, description=bench.help)
+        bench.options(added)
+        _add_outputs(added)
+        added.add_argument("--plot", type=Path, metavar="FILE", help="draw the result there: .svg or .png")
+        added.set_defaults(run=_measuring(bench))
+    _add_recognition(benches)
+
+
+def _add_outputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+
+
+def _add_clip(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--clip", metavar="FILE", help="the camera's video; default: the sample camera's")
+
+
+def _measuring(bench: Bench) -> Callable[[argparse.Namespace, Any], int]:
+    def run(options: argparse.Namespace, settings: Any) -> int:
+        from .processes import BenchError  # noqa: PLC0415
+
+        try:
+            _measure(bench, options, settings)
+        except BenchError as error:
+            print(f"surveillx bench: {error}", file=sys.stderr)
+            return 1
+        return 0
+
+    return run
+
+
+def _measure(bench: Bench, options: argparse.Namespace, settings: Any) -> None:
+    from . import plot, report  # noqa: PLC0415
+
+    if options.plot is not None:
+        plot.require_drawable(options.plot)
+    facts = report.circumstances()  # before the measurement makes the machine busy itself
+    print(report.heading(bench.title, facts), flush=True)
+    result = bench.run(options, settings)
+    print(result.text())
+    if options.json is not None:
+        report.write_json(options.json, {"bench": bench.name, "title": bench.title, **facts, **result.as_json()})
+    if options.plot is not None and result.chart is not None:
+        plot.draw(result.chart, options.plot)
+
+
+def _latency_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=20.0, help="measured in each case; default: %(default)s")
+    _add_clip(parser)
+
+
+def _latency(options: argparse.Namespace, _settings: Any) -> Result:
+    from .latency import run  # noqa: PLC0415
+
+    return run(options.seconds, options.clip or _sample_clip())
+
+
+def _viewers_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=5.0, help="measured at each count; default: %(default)s")
+    parser.add_argument(
         "--counts", type=int, nargs="+", default=[0, 1, 4, 16, 32], help="viewers of our server; default: 0 1 4 16 32"
     )
-    viewers.add_argument(
+    parser.add_argument(
         "--stock-counts", type=int, nargs="+", default=[0, 1, 2, 3], help="viewers of stock aiortc; default: 0 1 2 3"
     )
-    viewers.set_defaults(run=_viewers)
-    join = benches.add_parser("join", help="from the click to the first picture; needs Chromium")
-    join.add_argument("--count", type=int, default=40, help="how often; default: %(default)s")
-    join.set_defaults(run=_join)
-    for bench in (latency, viewers, join):
-        bench.add_argument("--clip", metavar="FILE", help="the camera's video; default: the sample camera's")
-    _add_recognition(benches)
+    _add_clip(parser)
+
+
+def _viewers(options: argparse.Namespace, _settings: Any) -> Result:
+    from .viewers import run  # noqa: PLC0415
+
+    return run(options.seconds, options.clip or _sample_clip(), options.counts, options.stock_counts)
+
+
+def _join_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=int, default=40, help="how often; default: %(default)s")
+    _add_clip(parser)
+
+
+def _join(options: argparse.Namespace, _settings: Any) -> Result:
+    from .join import run  # noqa: PLC0415
+
+    return run(options.count, options.clip or _sample_clip())
+
+
+BENCHES = (
+    Bench(
+        "latency",
+        "Latency, camera to browser, 1280x720 at 30 fps",
+        "camera to browser in milliseconds; needs Chromium",
+        _latency_options,
+        _latency,
+    ),
+    Bench(
+        "viewers",
+        "Server CPU and viewers, 1280x720 at 30 fps, recognition off",
+        "server CPU for each added viewer, beside stock aiortc; Linux",
+        _viewers_options,
+        _viewers,
+    ),
+    Bench(
+        "join",
+        "Joining a running camera, 1280x720 at 30 fps",
+        "from the click to the first picture; needs Chromium",
+        _join_options,
+        _join,
+    ),
+)
 
 
 def _add_recognition(benches: Any) -> None:
@@ -44,29 +155,11 @@ def _add_recognition(benches: Any) -> None:
         metavar="FILE",
         help="who is where, one file a clip or the folder of CLIP.json; docs/recognition.md shows the form",
     )
-    recognition.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
     recognition.add_argument(
         "--fast", action="store_true", help="not in real time: waits for each result, says nothing about speed"
     )
+    _add_outputs(recognition)
     recognition.set_defaults(run=_recognition)
-
-
-def _latency(options: argparse.Namespace, _settings: Any) -> int:
-    from .latency import run  # noqa: PLC0415 - only where it is run: needs the server's packages
-
-    return run(options.seconds, options.clip or _sample_clip())
-
-
-def _viewers(options: argparse.Namespace, _settings: Any) -> int:
-    from .viewers import run  # noqa: PLC0415
-
-    return run(options.seconds, options.clip or _sample_clip(), options.counts, options.stock_counts)
-
-
-def _join(options: argparse.Namespace, _settings: Any) -> int:
-    from .join import run  # noqa: PLC0415
-
-    return run(options.count, options.clip or _sample_clip())
 
 
 def _recognition(options: argparse.Namespace, settings: Any) -> int:

@@ -5,13 +5,12 @@ The same browser joins a running camera again and again, as a viewer who opens t
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 from .browser import chromium
 from .latency import own_server
 from .processes import BenchError, started
-from .report import Sample, heading, table
+from .report import Chart, Result, Sample, figures_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -55,21 +54,22 @@ async (timeout) => {
 """
 
 
-def run(count: int, clip: str) -> int:
-    """Measure and print; returns the exit status."""
-    try:
-        with chromium() as browser:
-            print(heading("Joining a running camera, 1280x720 at 30 fps", Chromium=browser.version), flush=True)
-            with own_server(recognition_every=5) as server, started("server.bench.camera", server.url, clip):
-                page = browser.new_page()
-                # A page of the server that loads no player of its own.
-                page.goto(f"{server.url}/healthz")
-                joins = [_join(page) for _ in range(count + 1)][1:]  # the first one warms everything up
-    except BenchError as error:
-        print(f"surveillx bench: {error}", file=sys.stderr)
-        return 1
-    print(render(joins))
-    return 0
+def run(count: int, clip: str) -> Result:
+    """Measure.
+
+    Raises:
+        BenchError: there is no Chromium, the server does not start, or a join fails.
+    """
+    with (
+        chromium() as browser,
+        own_server(recognition_every=5) as server,
+        started("server.bench.camera", server.url, clip),
+    ):
+        page = browser.new_page()
+        # A page of the server that loads no player of its own.
+        page.goto(f"{server.url}/healthz")
+        joins = [_join(page) for _ in range(count + 1)][1:]  # the first one warms everything up
+        return render(joins, browser.version)
 
 
 def _join(page: Page) -> dict[str, float]:
@@ -82,8 +82,8 @@ def _join(page: Page) -> dict[str, float]:
     return joined
 
 
-def render(joins: list[dict[str, float]]) -> str:
-    """The result as a table."""
+def render(joins: list[dict[str, float]], chromium_version: str) -> Result:
+    """The result."""
     samples = {
         "offer to answer": Sample([each["answered"] for each in joins], 1),
         "click to first decoded picture": Sample([each["shown"] for each in joins], 1),
@@ -92,4 +92,16 @@ def render(joins: list[dict[str, float]]) -> str:
         (name, str(len(each.values_ms)), f"{each.median_ms:.0f}", f"{each.p95_ms:.0f}")
         for name, each in samples.items()
     ]
-    return table(("what", "n", "median ms", "p95 ms"), rows)
+    return Result(
+        ("what", "n", "median ms", "p95 ms"),
+        rows,
+        {name: figures_of(each) for name, each in samples.items()},
+        chart=Chart(
+            "From the click to the first picture",
+            "join",
+            "ms",
+            {name: list(enumerate(each.values_ms, 1)) for name, each in samples.items()},
+            "points",
+        ),
+        versions={"Chromium": chromium_version},
+    )

@@ -5,35 +5,32 @@ One clip, one publisher, one browser, one clock, one machine; only what lies bet
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 
 from .browser import chromium, measure
-from .processes import BenchError, Serving, serving, started
-from .report import Sample, heading, table
+from .processes import Serving, serving, started
+from .report import Chart, Result, Sample, figures_of, progress
 
 DIRECT = "direct, no server"
 WITHOUT = "server, recognition off"
 WITH = "server, recognition on"
 
 
-def run(seconds: float, clip: str) -> int:
-    """Measure and print; returns the exit status."""
-    try:
-        with chromium() as browser:
-            print(heading("Latency, camera to browser, 1280x720 at 30 fps", Chromium=browser.version), flush=True)
-            samples = {}
-            for name, server in cases():
-                samples[name] = _case(server, lambda url: measure(browser, url, seconds), clip)
-                print(f"  measured  {name}", flush=True)
-    except BenchError as error:
-        print(f"surveillx bench: {error}", file=sys.stderr)
-        return 1
-    print(render(samples))
-    return 0
+def run(seconds: float, clip: str) -> Result:
+    """Measure.
+
+    Raises:
+        BenchError: there is no Chromium, a server does not start, or no picture comes.
+    """
+    with chromium() as browser:
+        samples = {}
+        for name, server in cases():
+            samples[name] = _case(server, lambda url: measure(browser, url, seconds), clip)
+            progress(f"measured: {name}")
+        return render(samples, browser.version)
 
 
 def cases() -> list[tuple[str, Callable[[], AbstractContextManager[Serving]]]]:
@@ -60,8 +57,8 @@ def _case(server: Callable[[], AbstractContextManager[Serving]], look: Callable[
         return look(running.url)
 
 
-def render(samples: dict[str, Sample]) -> str:
-    """The result as a table, with what each case adds to the direct connection."""
+def render(samples: dict[str, Sample], chromium_version: str) -> Result:
+    """The result, with what each case adds to the direct connection."""
     direct = samples[DIRECT]
     rows = [
         (
@@ -74,4 +71,20 @@ def render(samples: dict[str, Sample]) -> str:
         )
         for name, sample in samples.items()
     ]
-    return table(("case", "n", "median ms", "p95 ms", "fps", "above direct"), rows)
+    return Result(
+        ("case", "n", "median ms", "p95 ms", "fps", "above direct"),
+        rows,
+        {name: figures_of(sample) for name, sample in samples.items()},
+        chart=Chart(
+            "Camera to browser",
+            "",
+            "ms",
+            {
+                "median": [(place, sample.median_ms) for place, sample in enumerate(samples.values())],
+                "p95": [(place, sample.p95_ms) for place, sample in enumerate(samples.values())],
+            },
+            "bars",
+            tuple(samples),
+        ),
+        versions={"Chromium": chromium_version},
+    )

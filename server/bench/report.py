@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
 from typing import Any, Literal
+
+from .processes import BenchError
 
 # Others' use of the processors, per processor, that a measurement can stand.
 BUSY_LOAD = 0.25
@@ -29,9 +32,9 @@ def circumstances(*packages: str, **more: str) -> dict[str, str]:
     }
 
 
-def heading(title: str, *packages: str, **more: str) -> str:
-    """Title, time, machine and versions, in lines."""
-    lines = (f"  {name:<9} {value}" for name, value in circumstances(*packages, **more).items())
+def heading(title: str, facts: Mapping[str, str]) -> str:
+    """Title and circumstances, in lines."""
+    lines = (f"  {name:<9} {value}" for name, value in facts.items())
     return "\n".join((title, *lines))
 
 
@@ -54,29 +57,47 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a measurement looks like: named series of (x, y), as "lines", "points" or "bars"."""
+    """What a measurement looks like: named series of (x, y), as "lines", "points" or "bars".
+
+    `categories` name the places 0, 1, 2 ... on the x axis, where it has no numbers.
+    """
 
     title: str
     x_label: str
     y_label: str
     series: Mapping[str, Sequence[tuple[float, float]]]
     kind: Literal["lines", "points", "bars"] = "lines"
+    categories: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a bench found: `rows` under `header` and `notes` to read, `figures` for machines, `chart` to look at."""
+    """What a bench found: `rows` under `header` and `notes` to read, `figures` for machines, `chart` to look at.
 
-    bench: str
+    `versions` are of what took part besides the server, such as the browser.
+    """
+
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
     figures: Mapping[str, Any]
     notes: Sequence[str] = ()
     chart: Chart | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def text(self) -> str:
         """The table and the notes."""
-        return "\n".join((table(self.header, self.rows), *self.notes))
+        with_whom = [", ".join(f"{name} {number}" for name, number in self.versions.items())] if self.versions else []
+        return "\n".join((table(self.header, self.rows), *self.notes, *with_whom))
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything but the chart."""
+        return {
+            "with": dict(self.versions),
+            "header": list(self.header),
+            "rows": [list(row) for row in self.rows],
+            "notes": list(self.notes),
+            "figures": dict(self.figures),
+        }
 
 
 def progress(text: str) -> None:
@@ -106,6 +127,28 @@ class Sample:
     def fps(self) -> float:
         """Pictures a second."""
         return len(self.values_ms) / self.seconds
+
+
+def write_json(file: Path, content: Mapping[str, Any]) -> None:
+    """Write a result for machines.
+
+    Raises:
+        BenchError: the file cannot be written.
+    """
+    try:
+        file.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise BenchError(f"The result cannot be written to {file}: {error.strerror or error}.") from error
+
+
+def figures_of(sample: Sample) -> dict[str, float]:
+    """A sample's n, median, p95 and rate, for machines."""
+    return {
+        "n": len(sample.values_ms),
+        "median_ms": round(sample.median_ms, 1),
+        "p95_ms": round(sample.p95_ms, 1),
+        "fps": round(sample.fps, 2),
+    }
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

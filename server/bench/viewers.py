@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
 
@@ -19,7 +19,7 @@ import httpx
 
 from .latency import own_server
 from .processes import BenchError, Child, Serving, cpu_seconds, serving, started
-from .report import heading, slope, table
+from .report import Chart, Result, progress, slope
 
 SETTLE_S = 2.0
 # Viewers who get fewer pictures cost less: such a point says nothing about the cost.
@@ -37,20 +37,18 @@ class Point:
     worst_fps: float
 
 
-def run(seconds: float, clip: str, counts: Sequence[int], stock_counts: Sequence[int]) -> int:
-    """Measure and print; returns the exit status."""
+def run(seconds: float, clip: str, counts: Sequence[int], stock_counts: Sequence[int]) -> Result:
+    """Measure.
+
+    Raises:
+        BenchError: this is not Linux, a server does not start, or viewers cannot connect.
+    """
     if not sys.platform.startswith("linux"):
-        print("surveillx bench: this measurement reads /proc and runs on Linux only", file=sys.stderr)
-        return 1
-    print(heading("Server CPU and viewers, 1280x720 at 30 fps, recognition off"), flush=True)
-    try:
-        ours = _series(partial(own_server, recognition_every=0), clip, counts, seconds)
-        stock = _series(partial(serving, "server.bench.stock"), clip, stock_counts, seconds)
-    except BenchError as error:
-        print(f"surveillx bench: {error}", file=sys.stderr)
-        return 1
-    print(render(ours, stock))
-    return 0
+        raise BenchError("This measurement reads /proc and runs on Linux only.")
+    ours = _series(partial(own_server, recognition_every=0), clip, counts, seconds)
+    progress("measured: SurveillX")
+    stock = _series(partial(serving, "server.bench.stock"), clip, stock_counts, seconds)
+    return render(ours, stock)
 
 
 def _series(
@@ -104,21 +102,36 @@ def ask(load: Child, line: str) -> list[int]:
     return [int(pictures) for pictures in json.loads(answer)]
 
 
-def render(ours: Sequence[Point], stock: Sequence[Point]) -> str:
+def render(ours: Sequence[Point], stock: Sequence[Point]) -> Result:
     """Both series, what an added viewer costs in each (from the first viewer on), and the ratio."""
+    series = {"SurveillX": ours, "aiortc + MediaRelay": stock}
     rows = [
         (name, str(point.viewers), f"{point.cores:.3f}", f"{point.median_fps:.1f}", f"{point.worst_fps:.1f}")
-        for name, points in (("SurveillX", ours), ("aiortc + MediaRelay", stock))
+        for name, points in series.items()
         for point in points
     ]
-    lines = [table(("server", "viewers", "cores", "fps (median)", "fps (worst)"), rows)]
+    notes = []
     own_cost, stock_cost = cost(ours), cost(stock)
     if own_cost is None or stock_cost is None:
-        lines.append(f"no cost of an added viewer: this machine was too busy to keep {FULL_RATE_FPS} fps")
+        notes.append(f"no cost of an added viewer: this machine was too busy to keep {FULL_RATE_FPS} fps")
     else:
-        lines.append(f"an added viewer: SurveillX {own_cost:.4f} cores, aiortc + MediaRelay {stock_cost:.4f} cores")
-        lines.append(f"ratio: 1/{stock_cost / own_cost:.0f}")
-    return "\n".join(lines)
+        notes.append(f"an added viewer: SurveillX {own_cost:.4f} cores, aiortc + MediaRelay {stock_cost:.4f} cores")
+        notes.append(f"ratio: 1/{stock_cost / own_cost:.0f}")
+    return Result(
+        ("server", "viewers", "cores", "fps (median)", "fps (worst)"),
+        rows,
+        {
+            "points": {name: [asdict(point) for point in points] for name, points in series.items()},
+            "cores_per_viewer": {name: cost(points) for name, points in series.items()},
+        },
+        notes,
+        Chart(
+            "Server CPU and viewers",
+            "viewers",
+            "cores",
+            {name: [(point.viewers, point.cores) for point in points] for name, points in series.items()},
+        ),
+    )
 
 
 def cost(points: Sequence[Point]) -> float | None:
