@@ -91,6 +91,7 @@ class Camera:
         self._last_frame_at = 0.0
         self._last_pts = self._shown_pts = -1
         self._timesheet = Timesheet()
+        self._result_age_s = 0.0
         self._slot_at = self._frame_at = self._taken_at = 0.0
         # RTP timestamps begin at a random number (RFC 3550 section 5.1), the same one for all viewers.
         self._epoch = time.monotonic() - secrets.randbelow(1 << 32) / CLOCK_RATE
@@ -158,8 +159,10 @@ class Camera:
 
     def show(self, detections: Detections) -> None:
         """Draw these boxes from now on."""
-        self._recognised += detections.pts != self._shown_pts  # a second result only adds names to the first
-        self._shown_pts = detections.pts
+        if detections.pts != self._shown_pts:  # a second result only adds names to the first
+            self._recognised += 1
+            self._shown_pts = detections.pts
+            self._result_age_s = time.monotonic() - self._epoch - detections.pts / CLOCK_RATE
         self._overlays.update(detections)
 
     # --- the viewers' side ---
@@ -196,6 +199,7 @@ class Camera:
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
             "recognition_every": self.recognition_every,
             "frame_divisor": self.pace.frame_divisor,
+            "result_age_ms": round(self._result_age_s * 1000),
             "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
         }
 

@@ -16,6 +16,7 @@ from .governor import Governor, Reading, words
 from .metrics import Metrics
 from .pulse import Pulse
 from .recognition.worker import RecognitionWorker
+from .threadnames import ThreadNames
 
 logger = logging.getLogger("surveillx.overload")
 
@@ -43,6 +44,7 @@ class Overload:
         self._recognition = recognition
         self._undecoded = undecoded
         self._pulse = Pulse(metrics)
+        self._thread_names = ThreadNames()
         self._recognised_s = 0.0
         self._read_at = time.monotonic()
 
@@ -57,6 +59,7 @@ class Overload:
             ready.set()
             while True:
                 await asyncio.sleep(READ_EVERY_S)
+                self._thread_names.tell()
                 self.steer(self.read(), time.monotonic())
 
     def steer(self, reading: Reading, now: float) -> None:

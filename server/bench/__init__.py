@@ -117,6 +117,18 @@ def _join(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.count, options.clip or _sample_clip())
 
 
+def _cameras_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=10.0, help="measured at each count; default: %(default)s")
+    parser.add_argument("--most", type=int, default=16, help="cameras at the most; default: %(default)s")
+    _add_clip(parser)
+
+
+def _cameras(options: argparse.Namespace, _settings: Any) -> Result:
+    from .cameras import run  # noqa: PLC0415
+
+    return run(options.seconds, options.clip or _sample_clip(), options.most)
+
+
 BENCHES = (
     Bench(
         "latency",
@@ -138,6 +150,13 @@ BENCHES = (
         "from the click to the first picture; needs Chromium",
         _join_options,
         _join,
+    ),
+    Bench(
+        "cameras",
+        "Server CPU and cameras, 1280x720 at 30 fps, recognition on",
+        "how many cameras this machine carries, watched and not; Linux",
+        _cameras_options,
+        _cameras,
     ),
 )
 

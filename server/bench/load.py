@@ -1,7 +1,8 @@
 """Many viewers in one process: they connect as browsers do and count packets, but decode nothing (0.006 core each).
 
 Reads from stdin the number of viewers there should be, or "count"; answers each on stdout in one line of JSON: how many
-pictures each viewer has received so far. `python -m server.bench.load URL`
+pictures each viewer has received so far. `python -m server.bench.load URL [each]`; "each": the n-th watches camera n
+instead of all the first.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class CountingViewer:
         if self._connection.connectionState == "connected":
             self._connected.set()
 
-    async def connect(self, client: httpx.AsyncClient) -> None:
+    async def connect(self, client: httpx.AsyncClient, camera_id: str = "1") -> None:
         """Offer, and wait for the connection.
 
         Raises:
@@ -49,7 +50,8 @@ class CountingViewer:
         """
         await self._connection.setLocalDescription(await self._connection.createOffer())
         response = await client.post(
-            "/webrtc/viewer", json={"sdp": self._connection.localDescription.sdp, "type": "offer", "camera_id": "1"}
+            "/webrtc/viewer",
+            json={"sdp": self._connection.localDescription.sdp, "type": "offer", "camera_id": camera_id},
         )
         response.raise_for_status()
         await self._connection.setRemoteDescription(RTCSessionDescription(response.json()["sdp"], "answer"))
@@ -61,7 +63,7 @@ class CountingViewer:
         await self._connection.close()
 
 
-async def play(url: str) -> None:
+async def play(url: str, which: str = "") -> None:
     """Obey stdin until it ends."""
     allow_loopback()
     viewers: list[CountingViewer] = []
@@ -69,10 +71,10 @@ async def play(url: str) -> None:
         while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
             while line.isdigit() and len(viewers) < int(line):
                 viewers.append(CountingViewer())
-                await viewers[-1].connect(client)
+                await viewers[-1].connect(client, str(len(viewers)) if which == "each" else "1")
             print(json.dumps([viewer.pictures for viewer in viewers]), flush=True)
     await asyncio.gather(*(viewer.close() for viewer in viewers))
 
 
 if __name__ == "__main__":
-    asyncio.run(play(sys.argv[1]))
+    asyncio.run(play(*sys.argv[1:3]))

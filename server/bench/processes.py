@@ -97,5 +97,7 @@ def cpu_seconds(pid: int) -> float:
     """CPU time of a process and its children so far; Linux (proc(5), fields utime and stime of /proc/PID/stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    # Children belong to the thread that started them: recognition's is not the first.
+    tasks = Path(f"/proc/{pid}/task").glob("*/children")
+    children = [child for task in tasks for child in task.read_text().split()]
     return own + sum(cpu_seconds(int(child)) for child in children)
