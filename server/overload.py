@@ -64,7 +64,6 @@ class Overload:
 
     def steer(self, reading: Reading, now: float) -> None:
         """Do what follows from a reading at the monotonic time `now`."""
-        self._metrics.loop_lag.set(reading.loop_lag_s)
         self._metrics.picture_age.set(reading.picture_age_s)
         why = self.governor.judge(reading, now)
         if not why:

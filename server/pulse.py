@@ -65,6 +65,7 @@ class Pulse:
             late_s = max(0.0, now - self._beat_at - BEAT_S)
             self._beats += 1
             self._lateness_s += late_s
+            self._metrics.loop_lag.observe(late_s)
             self._beat_at = now
             if late_s > BLOCKED_S:
                 logger.warning("the event loop goes on after %.2f s", late_s)

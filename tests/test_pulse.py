@@ -56,5 +56,6 @@ async def test_a_free_loop_is_in_time_and_the_thread_ends() -> None:
         assert any(thread.name == "surveillx-pulse" for thread in threading.enumerate())
     assert not any(thread.name == "surveillx-pulse" for thread in threading.enumerate())
     assert pulse._beats > 2
+    assert f"surveillx_loop_lag_seconds_count {pulse._beats}.0" in metrics.render().decode()
     pulse.lag_s()
     assert pulse.lag_s() == 0, "asked again at once: nothing to tell"

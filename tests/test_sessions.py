@@ -83,6 +83,8 @@ async def test_two_viewers_share_one_encode_and_it_stops_after_the_last(server: 
     assert (await server.camera())["renditions"] == {"720p": 2, "360p": 0}
     metrics = (await server.http.get("/metrics")).text
     assert 'surveillx_encodes_active{camera="1",codec="VP8",rendition="720p"} 1.0' in metrics
+    tasks = next(line for line in metrics.splitlines() if line.startswith("surveillx_tasks "))
+    assert float(tasks.split()[1]) > 3  # a session and its life for each peer, and what the server does besides
     assert server.parts.cameras.get("1").broadcast.encoders == 1
     for each in both:
         assert (await server.http.delete(f"/webrtc/sessions/{each.session_id}")).status_code == 204

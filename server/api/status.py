@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import asdict
 from typing import Any
 
@@ -32,7 +33,8 @@ async def ready(parts: PartsDep) -> dict[str, Any]:
 
 @router.get("/metrics", dependencies=[Depends(require_view)])
 async def metrics(parts: PartsDep) -> Response:
-    """Counters and gauges in the Prometheus text format."""
+    """Counters, gauges and histograms in the Prometheus text format."""
+    parts.metrics.tasks.set(len(asyncio.all_tasks()))
     return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
