@@ -6,6 +6,7 @@ An encoding is a codec at a rendition. Encoding runs on the camera's thread, eve
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -75,6 +76,8 @@ class Broadcast:
         self.renditions = renditions(settings.video_bitrate_bps, settings.video_low_bitrate_bps)
         self._encodings: dict[tuple[CodecName, RenditionName], Encoding] = {}
         self._scalers = [Scaler(rendition) for rendition in self.renditions]
+        self._encode_s = metrics.stage_seconds.labels(camera_id, "encode")
+        self._send_s = metrics.stage_seconds.labels(camera_id, "send")
         dropped = metrics.relay_drops.labels(camera_id).inc
         for rendition, scaler in zip(self.renditions, self._scalers, strict=True):
             for codec in PACKETISE:
@@ -117,7 +120,12 @@ class Broadcast:
         loop = asyncio.get_running_loop()
         for encoding in self._encodings.values():
             if encoding.relay.viewers:
-                encoding.publish(await loop.run_in_executor(thread, encoding.encode, frame))
+                begun_at = time.monotonic()
+                packets = await loop.run_in_executor(thread, encoding.encode, frame)
+                encoded_at = time.monotonic()
+                encoding.publish(packets)
+                self._encode_s.observe(encoded_at - begun_at)
+                self._send_s.observe(time.monotonic() - encoded_at)
 
     def close_idle_encoders(self) -> None:
         """Free the codecs that nobody watches. On the camera's thread."""

@@ -17,12 +17,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from av.video.frame import VideoFrame
 
 from .annotate import AnnotatedTrack, Overlays
 from .broadcast import Broadcast
+from .cadence import Cadence
 from .config import Settings
 from .encode import CLOCK_RATE, TIME_BASE
 from .errors import BadRequest, Conflict, NotFound, Unavailable
@@ -37,6 +39,16 @@ logger = logging.getLogger("surveillx.camera")
 SLATE_INTERVAL_S = 0.2
 RATE_WINDOW_FRAMES = 60
 MAX_CAMERAS = 64
+# Two frames that arrive together, because the first was late, are both shown. A third replaces the older: what waits is
+# never more than one frame's work behind, and caught up with at once.
+SLOT_FRAMES = 2
+
+
+class _Arrived(NamedTuple):
+    """A frame, and when it came (monotonic seconds)."""
+
+    frame: VideoFrame
+    at: float
 
 
 class FrameTap:
@@ -81,10 +93,11 @@ class Camera:
         self._recognition = recognition
         self._executor = ThreadPoolExecutor(1, f"surveillx-camera-{camera_id}")
         self._overlays = Overlays(pixelate_unknown=settings.pixelate_unknown)
+        self._wait_s, self._draw_s = (metrics.stage_seconds.labels(camera_id, stage) for stage in ("wait", "draw"))
         self._annotated = AnnotatedTrack(self._next_frame, self._overlays, self._executor)
         self._taps: set[FrameTap] = set()
         self._wanted = asyncio.Event()
-        self._slot: VideoFrame | None = None
+        self._slot: deque[_Arrived] = deque()
         self._arrived = asyncio.Event()
         self._publisher: object | None = None
         self._claimed_at = 0.0
@@ -92,7 +105,8 @@ class Camera:
         self._last_pts = self._shown_pts = -1
         self._timesheet = Timesheet()
         self._result_age_s = 0.0
-        self._slot_at = self._frame_at = self._taken_at = 0.0
+        self._cadence = Cadence()
+        self._frame_at = self._taken_at = 0.0
         # RTP timestamps begin at a random number (RFC 3550 section 5.1), the same one for all viewers.
         self._epoch = time.monotonic() - secrets.randbelow(1 << 32) / CLOCK_RATE
         self._size = DEFAULT_SIZE
@@ -121,6 +135,7 @@ class Camera:
                 )
             logger.info("camera %s: a new publisher takes over from one silent for %.1f s", self.id, silent_s)
         self._publisher = publisher
+        self._cadence.restart()
         self._claimed_at = time.monotonic()
         return previous
 
@@ -136,7 +151,7 @@ class Camera:
             return
         self._last_frame_at = time.monotonic()
         self._arrivals.append(self._last_frame_at)
-        self._stamp(frame)
+        self._stamp(frame, self._cadence.at(frame.time, self._last_frame_at))
         self._received += 1
         self._metrics.frames_received.labels(self.id).inc()
         self._size = (frame.width, frame.height)
@@ -148,9 +163,12 @@ class Camera:
         if self._received % self.pace.frame_divisor:
             self._drop("pace")
             return
-        if self._slot is not None and self._wanted.is_set():
+        if not self._wanted.is_set():
+            self._slot.clear()
+        elif len(self._slot) == SLOT_FRAMES:
+            self._slot.popleft()
             self._drop("encode")
-        self._slot, self._slot_at = frame, self._last_frame_at
+        self._slot.append(_Arrived(frame, self._last_frame_at))
         self._arrived.set()
 
     def _drop(self, stage: str) -> None:
@@ -251,6 +269,8 @@ class Camera:
 
     async def _serve_frame(self) -> None:
         frame = await self._annotated.recv()
+        self._wait_s.observe(self._taken_at - self._frame_at)
+        self._draw_s.observe(time.monotonic() - self._taken_at)
         for tap in self._taps:
             tap.offer(frame)
         if self.broadcast.viewers:
@@ -259,7 +279,7 @@ class Camera:
 
     async def _next_frame(self) -> VideoFrame:
         """The newest frame, or the slate when none comes."""
-        while self._slot is None:
+        while not self._slot:
             self._arrived.clear()
             patience_s = self._settings.stale_after_s if self.state == "online" else SLATE_INTERVAL_S
             try:
@@ -269,8 +289,8 @@ class Camera:
                 if self.state != "online":
                     self._frame_at = self._taken_at = time.monotonic()
                     return self._slate()
-        self._frame_at, self._taken_at = self._slot_at, time.monotonic()
-        frame, self._slot = self._slot, None
+        frame, self._frame_at = self._slot.popleft()
+        self._taken_at = time.monotonic()
         return frame
 
     def _slate(self) -> VideoFrame:
@@ -280,12 +300,12 @@ class Camera:
         width, height = self._size
         # Even sides: chroma is half as fine.
         frame = slate((f"Camera {self.id} {what}", second), (width & ~1, height & ~1))
-        self._stamp(frame)
+        self._stamp(frame, time.monotonic())
         return frame
 
-    def _stamp(self, frame: VideoFrame) -> None:
+    def _stamp(self, frame: VideoFrame, moment: float) -> None:
         """Put the frame on the camera's clock: 90 kHz, monotonic, never restarted, whoever publishes."""
-        pts = round((time.monotonic() - self._epoch) * CLOCK_RATE)
+        pts = round((moment - self._epoch) * CLOCK_RATE)
         self._last_pts = max(pts, self._last_pts + 1)
         frame.pts, frame.time_base = self._last_pts, TIME_BASE
 
@@ -296,7 +316,7 @@ class Camera:
             self._seen = True
             self._arrivals.clear()
         else:
-            self._slot = None  # an old picture is worse than none
+            self._slot.clear()  # an old picture is worse than none
         # Offline follows stale: the picture went when it became stale.
         if not (self.state == "stale" and state == "offline"):
             self.since = datetime.now(UTC)

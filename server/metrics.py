@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 # Seconds, closest where it begins to show: at 30 pictures a second there are 33 ms for each.
 LAG_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
+from prometheus_client import CollectorRegistry, Counter, Gauge, Summary, generate_latest
 
 
 class Metrics:
@@ -32,6 +33,9 @@ class Metrics:
         self.frames_encoded = counter("frames_encoded", "Pictures encoded, once for all viewers", *encoding)
         self.keyframes = counter("keyframes", "Keyframes encoded", *encoding)
         self.encodes_active = gauge("encodes_active", "Encoders running now", *encoding)
+        self.stage_seconds = Summary(
+            "surveillx_stage_seconds", "Time a picture spent in a stage", ("camera", "stage"), registry=registry
+        )
         self.relay_drops = counter("relay_dropped_packets", "Packets skipped for a slow viewer", "camera")
         self.jpeg_frames = counter("jpeg_frames", "Pictures encoded for the JPEG path", "camera")
         self.jpeg_skipped = counter("jpeg_skipped", "JPEG pictures a slow client did not take", "camera")

@@ -86,7 +86,8 @@ def test_the_browser_reads_the_clock(clip: str, monkeypatch: pytest.MonkeyPatch)
         serving("server.bench.direct") as meeting,
         started("server.bench.camera", meeting.url, clip),
     ):
-        sample = browser.measure(chromium, meeting.url, 1.0)
+        viewing = browser.measure(chromium, meeting.url, 1.0)
+    sample = viewing.sample
     assert len(sample.values_ms) > 3
     # A clock read wrongly, or not modulo its range, gives tens of seconds.
     assert 0 < sample.median_ms < 3000
@@ -125,10 +126,21 @@ def test_no_chromium_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_the_latency_table() -> None:
-    samples = {DIRECT: Sample([50.0] * 30, 1.0), WITHOUT: Sample([60.0] * 60, 2.0), WITH: Sample([80.0] * 25, 1.0)}
-    lines = latency.render(samples, "1.2.3").text().splitlines()
-    assert lines[0].split() == ["case", "n", "median", "ms", "p95", "ms", "fps", "above", "direct"]
-    assert lines[3].split()[-5:] == ["25", "80", "80", "25.0", "+30"]
+    def case(sample: Sample, **stages_ms: float) -> latency.Case:
+        return latency.Case(browser.Viewing(sample, 1, 0.5, 10.0, 5.0, 15.0), stages_ms)
+
+    stages = dict.fromkeys(latency.STAGES, 2.5)
+    measured = {
+        DIRECT: case(Sample([50.0] * 30, 1.0)),
+        WITHOUT: case(Sample([60.0] * 60, 2.0), **stages),
+        WITH: case(Sample([80.0] * 25, 1.0), **stages),
+    }
+    result = latency.render(measured, "1.2.3")
+    assert result.rows[2] == (WITH, "25", "80", "80", "+30", "+30", "25.0", "1 (0.5 s)")
+    legs = result.figures[WITH]["legs_ms"]
+    assert sum(legs.values()) == pytest.approx(80.0), "the legs are the whole way"
+    assert legs[latency.TO_SERVER] == pytest.approx(40.0)
+    assert "where the milliseconds go" in result.text()
 
 
 def test_the_viewers_table() -> None:

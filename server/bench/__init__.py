@@ -79,14 +79,14 @@ def _measure(bench: Bench, options: argparse.Namespace, settings: Any) -> None:
 
 
 def _latency_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=20.0, help="measured in each case; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=60.0, help="measured in each case; default: %(default)s")
     _add_clip(parser)
 
 
 def _latency(options: argparse.Namespace, _settings: Any) -> Result:
     from .latency import run  # noqa: PLC0415
 
-    return run(options.seconds, options.clip or _sample_clip())
+    return run(options.seconds, options.clip or _sample_clip(), has_third=not options.clip)
 
 
 def _viewers_options(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from . import clock
 from .processes import BenchError
@@ -37,29 +39,43 @@ async ({block, bits, checkBits, warm, seconds, timeout}) => {
   const video = find();
   const read = () => {
     context.drawImage(video, 0, 0, bits * block, block, 0, 0, bits * block, block);
+    const width = bits * block, inner = block / 2, edge = block / 4;
+    const {data} = context.getImageData(0, edge, width, inner);
     let code = 0;
     for (let bit = 0; bit < bits; bit++) {
-      const {data} = context.getImageData(bit * block + block / 4, block / 4, block / 2, block / 2);
       let sum = 0;
-      for (let i = 0; i < data.length; i += 4) sum += data[i + 1];
-      code = code * 2 + (sum / (data.length / 4) > 128 ? 1 : 0);
+      for (let y = 0; y < inner; y++)
+        for (let x = 0; x < inner; x++) sum += data[4 * (y * width + bit * block + edge + x) + 1];
+      code = code * 2 + (sum / (inner * inner) > 128 ? 1 : 0);
     }
     const value = code >> checkBits;
     const check = (value ^ value >> 4 ^ value >> 8 ^ value >> 12 ^ 10) & 15;
     return (code & 15) === check ? value : null;
   };
-  const values = [];
+  const values = [], sinceReceived = [];
+  const stats = async () => {
+    const peer = (window.benchPeers ?? []).at(-1);
+    for (const report of (await peer?.getStats())?.values() ?? [])
+      if (report.type === "inbound-rtp" && report.kind === "video") return report;
+    return {};
+  };
+  let before = {};
   let unreadable = 0, shown = 0, start = 0;
   return await new Promise((done) => {
-    const give = () => done({values, unreadable, seconds: (performance.now() - start) / 1000});
+    const give = async () => done({values, sinceReceived, unreadable, before, after: await stats(),
+      seconds: (performance.now() - start) / 1000});
     const stuck = setTimeout(() => done({error: "the picture stands still"}), (timeout + seconds) * 1000);
-    const step = () => {
-      const now = Date.now();
-      if (++shown === warm) start = performance.now();
+    const step = (_, frame) => {
+      const now = Date.now(), presented = performance.now();
+      if (++shown === warm) {
+        start = presented;
+        stats().then((report) => { before = report; });
+      }
       if (shown > warm) {
         const value = read();
         if (value === null) unreadable++;
         else values.push((now - value) & 65535);
+        if (frame.receiveTime) sinceReceived.push(presented - frame.receiveTime);
         if (performance.now() - start > seconds * 1000) { clearTimeout(stuck); return give(); }
       }
       video.requestVideoFrameCallback(step);
@@ -93,13 +109,44 @@ def chromium() -> Iterator[Browser]:
             browser.close()
 
 
-def measure(browser: Browser, url: str, seconds: float) -> Sample:
+# Keeps the page's peer connections where their statistics can be asked for.
+KEEP_PEERS_SCRIPT = """
+window.benchPeers = [];
+window.RTCPeerConnection = class extends RTCPeerConnection {
+  constructor(...options) { super(...options); window.benchPeers.push(this); }
+};
+"""
+
+
+@dataclass(frozen=True)
+class Viewing:
+    """What a browser saw for a while: glass to glass, how smoothly, and the legs within the browser in milliseconds.
+
+    `buffer_ms` is what pictures waited in the jitter buffer, `decode_ms` what decoding took, `display_ms` the rest from
+    their last packet to their presentation.
+    """
+
+    sample: Sample
+    freezes: int
+    frozen_s: float
+    buffer_ms: float
+    decode_ms: float
+    display_ms: float
+
+    @property
+    def browser_ms(self) -> float:
+        """From a picture's last packet to its presentation."""
+        return self.buffer_ms + self.decode_ms + self.display_ms
+
+
+def measure(browser: Browser, url: str, seconds: float) -> Viewing:
     """Open `url` and read the clock in its video for that long.
 
     Raises:
         BenchError: no picture, a picture that stands still, or one whose clock cannot be read.
     """
     page = browser.new_page(viewport={"width": 1400, "height": 900})
+    page.add_init_script(KEEP_PEERS_SCRIPT)
     try:
         page.goto(url)
         result = page.evaluate(
@@ -119,4 +166,23 @@ def measure(browser: Browser, url: str, seconds: float) -> Sample:
         raise BenchError(f"{url}: {error}.")
     if result["unreadable"] > 0.02 * len(result["values"]):
         raise BenchError(f"{url}: the clock could not be read in {result['unreadable']} pictures.")
-    return Sample(result["values"], result["seconds"])
+    return _viewing(result)
+
+
+def _viewing(result: dict[str, Any]) -> Viewing:
+    """Counters of RTCInboundRtpStreamStats over the time, and what each frame's metadata said."""
+
+    def passed(name: str) -> float:
+        return float(result["after"].get(name, 0) - result["before"].get(name, 0))
+
+    buffer_ms = 1000 * passed("jitterBufferDelay") / max(1.0, passed("jitterBufferEmittedCount"))
+    decode_ms = 1000 * passed("totalDecodeTime") / max(1.0, passed("framesDecoded"))
+    since_received_ms = median(result["sinceReceived"] or [0.0])
+    return Viewing(
+        Sample(result["values"], result["seconds"]),
+        int(passed("freezeCount")),
+        passed("totalFreezesDuration"),
+        buffer_ms,
+        decode_ms,
+        max(0.0, since_received_ms - buffer_ms - decode_ms),
+    )

@@ -1,36 +1,69 @@
 """`surveillx bench latency`: glass to glass, from the moment a picture is taken to the moment the browser presents it.
 
-One clip, one publisher, one browser, one clock, one machine; only what lies between them differs from case to case.
+One clip of three faces, one publisher, one browser, one clock, one machine; only what lies between them differs from
+case to case. Where the milliseconds go: the server's stages from its own metrics, the browser's from its statistics;
+what is left is the way to the server, from the publisher's capture through encoding, sending and decoding.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 
-from .browser import chromium, measure
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from .browser import Viewing, chromium, measure
 from .processes import Serving, serving, started
-from .report import Chart, Result, Sample, figures_of, progress
+from .report import Chart, Result, figures_of, progress, table
 
 DIRECT = "direct, no server"
 WITHOUT = "server, recognition off"
 WITH = "server, recognition on"
 
+STAGES = ("wait", "draw", "encode", "send")
+TO_SERVER = "camera to server"
 
-def run(seconds: float, clip: str) -> Result:
-    """Measure.
+
+@dataclass(frozen=True)
+class Case:
+    """One case: what the browser saw, and the mean milliseconds of each of the server's stages."""
+
+    viewing: Viewing
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def legs_ms(self) -> dict[str, float]:
+        """Where the time goes, in the order of the way."""
+        viewing = self.viewing
+        rest_ms = viewing.sample.median_ms - sum(self.stages_ms.values()) - viewing.browser_ms
+        return {
+            TO_SERVER: rest_ms,
+            **self.stages_ms,
+            "buffer": viewing.buffer_ms,
+            "decode": viewing.decode_ms,
+            "display": viewing.display_ms,
+        }
+
+
+def run(seconds: float, clip: str, *, has_third: bool) -> Result:
+    """Measure each case for so long; `has_third` seats a third person in the sample's classroom.
 
     Raises:
         BenchError: there is no Chromium, a server does not start, or no picture comes.
     """
     with chromium() as browser:
-        samples = {}
+        measured = {}
         for name, server in cases():
-            samples[name] = _case(server, lambda url: measure(browser, url, seconds), clip)
-            progress(f"measured: {name}")
-        return render(samples, browser.version)
+            progress(f"measuring: {name}")
+            third = ("third",) if has_third else ()
+            with server() as running, started("server.bench.camera", running.url, clip, *third):
+                viewing = measure(browser, running.url, seconds)
+                measured[name] = Case(viewing, {} if name == DIRECT else stages(running.url))
+        return render(measured, browser.version)
 
 
 def cases() -> list[tuple[str, Callable[[], AbstractContextManager[Serving]]]]:
@@ -52,39 +85,67 @@ def own_server(recognition_every: int) -> Iterator[Serving]:
             yield server
 
 
-def _case(server: Callable[[], AbstractContextManager[Serving]], look: Callable[[str], Sample], clip: str) -> Sample:
-    with server() as running, started("server.bench.camera", running.url, clip):
-        return look(running.url)
+def stages(url: str) -> dict[str, float]:
+    """The mean milliseconds a picture spent in each of the server's stages so far."""
+    text = httpx.get(f"{url}/metrics").text
+    sums: dict[tuple[str, str], float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name.startswith("surveillx_stage_seconds_") and sample.labels["camera"] == "1":
+                sums[sample.labels["stage"], sample.name.rpartition("_")[2]] = sample.value
+    return {stage: 1000 * sums[stage, "sum"] / max(1.0, sums[stage, "count"]) for stage in STAGES}
 
 
-def render(samples: dict[str, Sample], chromium_version: str) -> Result:
+def render(measured: Mapping[str, Case], chromium_version: str) -> Result:
     """The result, with what each case adds to the direct connection."""
-    direct = samples[DIRECT]
-    rows = [
-        (
-            name,
-            str(len(sample.values_ms)),
-            f"{sample.median_ms:.0f}",
-            f"{sample.p95_ms:.0f}",
-            f"{sample.fps:.1f}",
-            "" if sample is direct else f"{sample.median_ms - direct.median_ms:+.0f}",
+    direct = measured[DIRECT].viewing.sample
+    rows = []
+    for name, case in measured.items():
+        sample = case.viewing.sample
+        added = (
+            ("", "")
+            if sample is direct
+            else (f"{sample.median_ms - direct.median_ms:+.0f}", f"{sample.p95_ms - direct.p95_ms:+.0f}")
         )
-        for name, sample in samples.items()
-    ]
+        frozen = f"{case.viewing.freezes} ({case.viewing.frozen_s:.1f} s)"
+        rows.append(
+            (
+                name,
+                str(len(sample.values_ms)),
+                f"{sample.median_ms:.0f}",
+                f"{sample.p95_ms:.0f}",
+                *added,
+                f"{sample.fps:.1f}",
+                frozen,
+            )
+        )
+    legs = {name: case.legs_ms for name, case in measured.items()}
     return Result(
-        ("case", "n", "median ms", "p95 ms", "fps", "above direct"),
+        ("case", "n", "median ms", "p95 ms", "median +", "p95 +", "fps", "freezes"),
         rows,
-        {name: figures_of(sample) for name, sample in samples.items()},
-        chart=Chart(
-            "Camera to browser",
-            "",
-            "ms",
-            {
-                "median": [(place, sample.median_ms) for place, sample in enumerate(samples.values())],
-                "p95": [(place, sample.p95_ms) for place, sample in enumerate(samples.values())],
-            },
-            "bars",
-            tuple(samples),
-        ),
-        versions={"Chromium": chromium_version},
+        {
+            name: {
+                **figures_of(case.viewing.sample),
+                "freezes": case.viewing.freezes,
+                "frozen_s": case.viewing.frozen_s,
+                "legs_ms": {leg: round(value, 1) for leg, value in legs[name].items()},
+            }
+            for name, case in measured.items()
+        },
+        ["", "where the milliseconds go (means; the way to the server is what is left of the median):", _split(legs)],
+        _chart(legs),
+        {"Chromium": chromium_version},
     )
+
+
+def _split(legs: Mapping[str, Mapping[str, float]]) -> str:
+    names = list(legs[WITH])
+    rows = [(case, *(f"{values[leg]:.1f}" if leg in values else "" for leg in names)) for case, values in legs.items()]
+    return table(("case", *names), rows)
+
+
+def _chart(legs: Mapping[str, Mapping[str, float]]) -> Chart:
+    series = {
+        leg: [(float(place), values.get(leg, 0.0)) for place, values in enumerate(legs.values())] for leg in legs[WITH]
+    }
+    return Chart("Camera to browser", "", "ms", series, "stacked", tuple(legs))

@@ -15,7 +15,7 @@ FORMATS = (".svg", ".png")
 SIZE_INCHES = (8.0, 4.5)
 # Readable on white and on black: the background is transparent, the ink between the two.
 INK = "#7b8a8b"
-COLOURS = ("#0f9a9e", "#d98324", "#7a5ad0", "#c23b5e", "#4c9a4c", "#8a8f98")
+COLOURS = ("#0f9a9e", "#d98324", "#7a5ad0", "#c23b5e", "#4c9a4c", "#8a8f98", "#b5a642", "#3f6fb5")
 BAR_SHARE = 0.8
 
 
@@ -71,6 +71,7 @@ def draw(chart: Chart, file: Path) -> None:
 
 
 def _fill(axes: Axes, chart: Chart) -> None:
+    below = [0.0] * len(chart.categories)
     for number, (name, points) in enumerate(chart.series.items()):
         colour = COLOURS[number % len(COLOURS)]
         x, y = [point[0] for point in points], [point[1] for point in points]
@@ -78,6 +79,9 @@ def _fill(axes: Axes, chart: Chart) -> None:
             width = BAR_SHARE / len(chart.series)
             left = number * width - (BAR_SHARE - width) / 2
             axes.bar([each + left for each in x], y, width, label=name, color=colour)
+        elif chart.kind == "stacked":
+            axes.bar(x, y, BAR_SHARE, below, label=name, color=colour)
+            below = [base + top for base, top in zip(below, y, strict=True)]
         else:
             marker = "o" if chart.kind == "points" or len(points) < 40 else ""
             axes.plot(x, y, marker, linestyle="none" if chart.kind == "points" else "-", label=name, color=colour)

@@ -57,7 +57,7 @@ def _processor() -> str:
 
 @dataclass(frozen=True)
 class Chart:
-    """What a measurement looks like: named series of (x, y), as "lines", "points" or "bars".
+    """What a measurement looks like: named series of (x, y), as lines, points, or bars beside or upon each other.
 
     `categories` name the places 0, 1, 2 ... on the x axis, where it has no numbers.
     """
@@ -66,7 +66,7 @@ class Chart:
     x_label: str
     y_label: str
     series: Mapping[str, Sequence[tuple[float, float]]]
-    kind: Literal["lines", "points", "bars"] = "lines"
+    kind: Literal["lines", "points", "bars", "stacked"] = "lines"
     categories: Sequence[str] = ()
 
 
