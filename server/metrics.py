@@ -5,11 +5,10 @@ Each application makes its own `Metrics`, so that two servers in one process (as
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Summary, generate_latest
 
 # Seconds, closest where it begins to show: at 30 pictures a second there are 33 ms for each.
 LAG_BUCKETS = (0.001, 0.002, 0.003, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.025, 0.03, 0.04, 0.05, 0.075, 0.1, 0.2, 0.5, 1)
-from prometheus_client import Summary
 
 
 class Metrics:
