@@ -13,30 +13,17 @@ from typing import Any
 import aioice.ice
 import ifaddr
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription, rtcrtpsender
-from aiortc import rtp as rtp_module
+from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rtp import (
-    RTCP_PSFB_APP,
-    RTCP_PSFB_PLI,
-    RTCP_RTPFB_NACK,
-    RtcpPsfbPacket,
-    RtcpReceiverInfo,
-    RtcpRrPacket,
-    RtcpRtpfbPacket,
     RtpPacket,
     is_rtcp,
-    pack_remb_fci,
 )
 
 from server import rtc_compat
-from server.encode import SharedEncoder
-from server.relay import Picture, Relay, Subscription
-from server.rtc_compat import Downlink, PromptJitterBuffer, UplinkRepair, downlink
-from server.rtc_compat.ice import RTP_HISTORY_PACKETS
-from server.vp8 import packetise
+from server.rtc_compat import PromptJitterBuffer, UplinkRepair
 
-from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer, picture
+from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer
 from .wait import until
 
 
@@ -240,211 +227,6 @@ async def test_what_is_missing_is_asked_for_again(hooks: None) -> None:
         await repairs[0].step(time.monotonic())
         assert nacked
         assert missing in nacked[-1]
-
-
-# --- traps 13 and 18: what a viewer reports ---------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def ready_made(*, hooked: bool = True) -> AsyncIterator[tuple[Relay, Downlink | None, Any, Counter]]:
-    """A viewer fed with ready-made packets; yields the relay, the hook, the sender and the viewer's counter."""
-    relay = Relay(keyframe_interval_s=0.0)
-    sender, receiver = new_peer(), new_peer()
-    rtp_sender = sender.addTransceiver("video", "sendonly").sender
-    hook: Downlink | None = None
-    if hooked:
-        hook = Downlink(
-            rtp_sender,
-            on_ready=lambda _codec: subscriptions.append(relay.subscribe(hook)),  # type: ignore[arg-type]
-            on_keyframe_wanted=relay.keyframes.request,
-        )
-    else:
-        rtp_sender.replaceTrack(PatternTrack(320, 180))
-    subscriptions: list[Subscription] = []
-    receiver.addTransceiver("video", "recvonly")
-    await connect(sender, receiver)
-    counter = Counter(receiver.getReceivers()[0].track)
-    encoder = SharedEncoder("VP8", 500_000)
-
-    async def feed() -> None:
-        number = 0
-        while True:
-            frame = picture(320, 180, number / 30)
-            frame.pts = number * 3000
-            for packet in encoder.encode(frame, relay.keyframes.due()):
-                relay.publish(Picture(number * 3000, packet.is_keyframe, packetise(bytes(packet))))
-            number += 1
-            await asyncio.sleep(1 / 30)
-
-    feeding = asyncio.create_task(feed())
-    try:
-        await until(lambda: counter.frames > 3, what="the first pictures")
-        yield relay, hook, rtp_sender, counter
-    finally:
-        feeding.cancel()
-        await sender.close()
-        await receiver.close()
-        await counter.task
-
-
-async def test_a_picture_loss_indication_reaches_the_relay(hooks: None) -> None:
-    async with ready_made() as (relay, _, sender, _counter):
-        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc))
-        assert relay.keyframes.due()
-
-
-async def test_upstream_alone_keeps_it_to_itself(hooks: None) -> None:
-    async with ready_made(hooked=False) as (relay, _, sender, _counter):
-        await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_PLI, ssrc=1, media_ssrc=sender._ssrc))
-        assert not relay.keyframes.due(), "upstream tells the track now: drop the hook"
-
-
-async def test_what_a_viewer_reports_of_its_line_is_kept(hooks: None) -> None:
-    async with ready_made() as (_, hook, sender, _counter):
-        assert hook is not None
-        news: list[int | None] = []
-        hook._on_feedback = lambda: news.append(hook.feedback.available_bps)
-        estimate = RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=pack_remb_fci(400_000, [sender._ssrc]))
-        await sender._handle_rtcp_packet(estimate)
-        assert hook.feedback.available_bps == pytest.approx(400_000, rel=0.01)
-        assert hook.feedback.available_at <= time.monotonic()
-        for broken in (b"REMB", b"REMB\xff\x00\x00\x00"):
-            await sender._handle_rtcp_packet(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=broken))
-        for ssrc in (sender._ssrc, sender._ssrc ^ 1):
-            report = RtcpReceiverInfo(
-                ssrc=ssrc, fraction_lost=64, packets_lost=9, highest_sequence=0, jitter=0, lsr=0, dlsr=0
-            )
-            await sender._handle_rtcp_packet(RtcpRrPacket(ssrc=1, reports=[report]))
-        assert hook.feedback.fraction_lost == 0.25
-        assert len(news) == 2, "one estimate and one report were of this stream"
-
-
-async def test_a_report_of_a_real_viewer_says_how_long_the_way_is(hooks: None) -> None:
-    async with ready_made() as (_, hook, _sender, _counter):
-        assert hook is not None
-        await until(lambda: hook.feedback.round_trip_s is not None, what="a report on a sender report")
-        assert hook.feedback.fraction_lost == 0
-
-
-async def test_padding_is_sent_over_rtx_and_harms_nothing(hooks: None) -> None:
-    async with ready_made() as (_, hook, sender, counter):
-        assert hook is not None
-        again: list[bytes] = []
-        protocol = sender.transport.transport._connection._nominated[1].protocol
-        stock = protocol.transport.sendto
-
-        def sendto(data: bytes, address: Any) -> None:
-            if data[8:12] == sender._rtx_ssrc.to_bytes(4, "big"):
-                again.append(data)
-            stock(data, address)
-
-        protocol.transport = Lossy(protocol.transport, sendto)
-        padded = hook.pad(2000)
-        assert 2000 <= padded < sum(map(len, again))
-        frames = counter.frames
-        await until(lambda: counter.frames > frames + 10, what="the picture goes on")
-        sender._RTCRtpSender__rtx_payload_type = None
-        assert hook.pad(1000) == 0, "a viewer without retransmission"
-
-
-async def test_a_lost_packet_is_sent_again(hooks: None) -> None:
-    """Every tenth packet is lost on its way; the viewer asks for it and misses no picture."""
-    async with ready_made() as (_, hook, sender, counter):
-        assert hook is not None
-        dropped = 0
-        protocol = sender.transport.transport._connection._nominated[1].protocol
-        stock = protocol.transport.sendto
-
-        def sendto(data: bytes, address: Any) -> None:
-            nonlocal dropped
-            # Retransmissions travel under an SSRC of their own (RFC 4588).
-            is_first_attempt = 127 < data[0] < 192 and data[8:12] == sender._ssrc.to_bytes(4, "big")
-            if is_first_attempt and int.from_bytes(data[2:4], "big") % 10 == 0 and dropped < 5:
-                dropped += 1
-                return
-            stock(data, address)
-
-        protocol.transport = Lossy(protocol.transport, sendto)
-        frames = counter.frames
-        await until(lambda: counter.frames > frames + 60, what="the picture goes on")
-        assert dropped == 5
-        assert hook._retransmitted_bytes > 0
-
-
-class Lossy:
-    """A datagram transport with another way to send."""
-
-    def __init__(self, transport: Any, sendto: Callable[[bytes, Any], None]) -> None:
-        self._transport = transport
-        self.sendto = sendto
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-async def test_retransmissions_are_capped(hooks: None) -> None:
-    async with ready_made() as (_, hook, sender, _counter):
-        assert hook is not None
-        sent = next(iter(hook._history.values()))
-        flood = RtcpRtpfbPacket(
-            fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=sender._ssrc, lost=[sent.sequence_number] * 2000
-        )
-        await sender._handle_rtcp_packet(flood)
-        allowed = downlink.RETRANSMIT_SHARE * hook._octets + downlink.RETRANSMIT_ALLOWANCE_BYTES
-        assert hook._retransmitted_bytes <= allowed + len(sent.payload)
-        assert hook.refused * len(sent.payload) > hook._retransmitted_bytes
-
-
-async def test_what_was_sent_is_known_to_the_sender_reports(hooks: None) -> None:
-    async with ready_made() as (_, hook, sender, _counter):
-        assert hook is not None
-        report = await sender.getStats()
-        (outbound,) = [each for each in report.values() if each.type == "outbound-rtp"]
-        assert outbound.packetsSent == hook._packets > 0
-        assert outbound.bytesSent == hook._octets > 0
-        assert len(hook._history) <= RTP_HISTORY_PACKETS
-
-
-async def test_a_sender_that_fails_ends_and_can_be_closed(hooks: None, caplog: pytest.LogCaptureFixture) -> None:
-    async with ready_made() as (relay, hook, sender, _counter):
-        assert hook is not None
-        relay.publish(Picture(0, True, ("no bytes",)))  # type: ignore[arg-type]
-        assert hook.ended.is_set()
-        relay.publish(Picture(0, True, (b"bytes",)))
-        assert not hook.send(Picture(0, True, (b"bytes",)))
-        await sender.stop()
-    assert "sending to a viewer failed" in caplog.text
-
-
-async def test_a_full_socket_takes_no_picture(hooks: None) -> None:
-    async with ready_made() as (_, hook, sender, _counter):
-        assert hook is not None
-        protocol = sender.transport.transport._connection._nominated[1].protocol
-        protocol.transport = Full(protocol.transport)
-        packets = hook._packets
-        assert not hook.send(Picture(0, True, (b"bytes",)))
-        assert hook._packets == packets
-
-
-class Full:
-    """A datagram transport whose socket takes nothing now."""
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def get_write_buffer_size(self) -> int:
-        return 1000
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-def test_more_packets_are_kept_for_retransmission(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert rtp_module.RTP_HISTORY_SIZE == 128, "upstream has changed its history: look again"
-    monkeypatch.setattr(rtcrtpsender, "RTP_HISTORY_SIZE", rtp_module.RTP_HISTORY_SIZE)
-    with rtc_compat.installed():
-        assert vars(rtcrtpsender)["RTP_HISTORY_SIZE"] == RTP_HISTORY_PACKETS == 1024
-    assert vars(rtcrtpsender)["RTP_HISTORY_SIZE"] == 128
 
 
 # --- trap 21: datagrams of strangers ----------------------------------------------------------------------------

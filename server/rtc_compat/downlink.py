@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import struct
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from aiortc import RTCRtpSender, clock, rtcrtpsender
+from aioice.ice import CandidatePair
+from aiortc import RTCRtpSender, rtcrtpsender
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, HeaderExtensions, RtcpPsfbPacket, RtpPacket, wrap_rtx
-from aiortc.utils import uint16_add
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket
 
+from .datagrams import Datagrams
 from .feedback import Feedback
-from .ice import RTP_HISTORY_PACKETS
-from .private import private, set_private
-
-RETRANSMIT_SHARE = 0.25
-RETRANSMIT_ALLOWANCE_BYTES = 64 * 1024  # a short burst may exceed the share: the first keyframe of a session
-
-_HEADER = struct.Struct("!BBHLL")  # RFC 3550 section 5.1
-_EXTENSION = struct.Struct("!HH")  # section 5.3.1
-_VERSION = 0x80
-_HAS_EXTENSION = 0x10
-_MARKER = 0x80
+from .private import private
+from .retransmission import Retransmission, abs_send_time, ntp_time
+from .srtp import BURST_PACKETS, Stamp
 
 logger = logging.getLogger("surveillx.rtc")
 
@@ -42,26 +34,16 @@ class Picture(Protocol):
         """90 kHz ticks; travels as it is, modulo 2**32."""
 
 
-class _Sent(NamedTuple):
-    """What a retransmission needs; the payload is shared with all viewers."""
-
-    sequence_number: int
-    timestamp: int
-    payload_type: int
-    marker: int
-    payload: bytes
-
-
 class Downlink:
     """Replaces the sending half of one `RTCRtpSender` and listens to its viewer.
 
     Cost: aiortc/rtcrtpsender.py _run_rtp packs each picture anew for each viewer, makes an object for each packet and
     goes through three coroutines to send it. Here payloads are shared, no task wakes up for a picture, and its packets
-    are stamped, protected and sent in one loop; sender reports, retransmission and statistics stay upstream's.
+    are stamped and protected in one loop (`srtp`) and sent in one call (`datagrams`). Reports stay upstream's.
 
     Trap 13: _send_keyframe sets a flag that only upstream's own encoder reads: calls `on_keyframe_wanted`.
     Trap 18: a REMB lands on an encoder object that encodes nothing: kept in `feedback`; retransmissions are answered
-    without limit: at most a quarter of what was sent, the rest counted in `refused`.
+    without limit: see `retransmission`.
 
     `on_ready` is called once, with the codec, when pictures can be sent; `on_feedback` whenever `feedback` is news;
     `ended` is set when no picture can be sent any more.
@@ -79,23 +61,29 @@ class Downlink:
         self._on_ready = on_ready
         self._on_feedback = on_feedback
         self._stock_rtcp = sender._handle_rtcp_packet
-        self._sequence_number = rtcrtpsender.random_sequence_number()
-        self._rtx_sequence_number = rtcrtpsender.random_sequence_number()
-        self._payload_type = 0
-        self._history: dict[int, _Sent] = {}
-        self._octets = self._packets = self._retransmitted_bytes = 0
+        # The next packet's; modulo 2**16 it is the sequence number. A number stands for one payload for ever, sent or
+        # not, because SRTP's keystream follows from it (RFC 3711 section 9.1).
+        self._number = self._first_number = rtcrtpsender.random_sequence_number()
+        self._datagrams = Datagrams()
+        self._retransmission = Retransmission(sender, self._send_again)
+        self._stamp: Stamp | None = None
         self.ended = asyncio.Event()
         self.feedback = Feedback()
-        self.refused = 0
         sender._run_rtp = self._run  # type: ignore[method-assign]
         sender._send_keyframe = on_keyframe_wanted  # type: ignore[method-assign]
         sender._handle_rtcp_packet = self._handle_rtcp  # type: ignore[method-assign]
         sender._retransmit = self._retransmit  # type: ignore[method-assign]
 
+    @property
+    def refused(self) -> int:
+        """How many packets the viewer asked for and was not sent again."""
+        return self._retransmission.refused
+
     async def _run(self, codec: RTCRtpCodecParameters) -> None:
         """Stands in for upstream's _run_rtp with the two events that `RTCRtpSender.stop` waits for; sends nothing."""
         private(self._sender, "rtp_started").set()
-        self._payload_type = codec.payloadType or 0
+        self._retransmission.payload_type = codec.payloadType or 0
+        self._stamp = Stamp(self._sender, codec.payloadType or 0)
         try:
             self._on_ready(codec)
             await self.ended.wait()
@@ -105,56 +93,15 @@ class Downlink:
 
     def send(self, picture: Picture) -> bool:
         """Send a picture; False when the viewer's socket takes no more, or nothing can be sent now or ever again."""
-        if self.ended.is_set():
+        pair, stamp = self._pair(), self._stamp
+        if pair is None or stamp is None or _has_backlog(pair):
             return False
         try:
-            return self._send(picture)
+            return self._send(pair, stamp, picture.payloads, picture.timestamp & 0xFFFFFFFF)
         except Exception:  # one viewer's fault must not reach the others: its session sees `ended` and closes
             logger.exception("sending to a viewer failed")
             self.ended.set()
             return False
-
-    def _send(self, picture: Picture) -> bool:
-        dtls = self._sender.transport
-        pair = dtls.transport._connection._nominated.get(1)
-        if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
-            return False
-        # Of asyncio's transports; the typed interface of datagram transports does not have it.
-        if pair.protocol.transport.get_write_buffer_size():  # type: ignore[attr-defined]
-            return False
-        protect, sendto, address = dtls._tx_srtp.protect, pair.protocol.transport.sendto, pair.remote_addr
-        ntp_time = clock.current_ntp_time()
-        extension = self._extension(ntp_time)
-        first_octet = _VERSION | (_HAS_EXTENSION if extension else 0)
-        timestamp = picture.timestamp & 0xFFFFFFFF
-        last = len(picture.payloads) - 1
-        for index, payload in enumerate(picture.payloads):
-            number = self._sequence_number
-            marker = index == last
-            second_octet = self._payload_type | (_MARKER if marker else 0)
-            header = _HEADER.pack(first_octet, second_octet, number, timestamp, self._sender._ssrc)
-            sendto(protect(header + extension + payload), address)
-            self._history[number % RTP_HISTORY_PACKETS] = _Sent(number, timestamp, self._payload_type, marker, payload)
-            self._octets += len(payload)
-            self._sequence_number = uint16_add(number, 1)
-        self._packets += len(picture.payloads)
-        # For upstream's sender reports (RFC 3550 section 6.4.1).
-        set_private(
-            self._sender,
-            ntp_timestamp=ntp_time,
-            rtp_timestamp=timestamp,
-            octet_count=self._octets,
-            packet_count=self._packets,
-        )
-        return True
-
-    def _extensions(self, ntp_time: int) -> HeaderExtensions:
-        return HeaderExtensions(abs_send_time=(ntp_time >> 14) & 0xFFFFFF, mid=private(self._sender, "mid"))
-
-    def _extension(self, ntp_time: int) -> bytes:
-        """The header extensions as negotiated; the same for all packets of a picture, which leave together."""
-        profile, value = private(self._sender, "rtp_header_extensions_map").set(self._extensions(ntp_time))
-        return _EXTENSION.pack(profile, len(value) // 4) + value if value else b""
 
     def pad(self, octets: int) -> int:
         """Send about so many octets of recent packets once more, to learn whether the line carries more (RFC 4588).
@@ -162,17 +109,47 @@ class Downlink:
         The viewer knows them and throws them away. Answers how many octets of payload went out: none when it has not
         negotiated retransmission, because SRTP's replay protection would drop a plain repetition unnoticed.
         """
-        if private(self._sender, "rtx_payload_type") is None or self.ended.is_set():
-            return 0
-        padded = 0
-        number = self._sequence_number
-        while padded < octets:
-            number = uint16_add(number, -1)
-            sent = self._history.get(number % RTP_HISTORY_PACKETS)
-            if sent is None or sent.sequence_number != number or not self._send_again(sent):
-                break
-            padded += len(sent.payload)
-        return padded
+        return self._retransmission.pad(octets)
+
+    def _pair(self) -> CandidatePair | None:
+        """The way to the viewer, while there is one."""
+        dtls = self._sender.transport
+        pair = dtls.transport._connection._nominated.get(1)
+        is_open = pair is not None and dtls._state is State.CONNECTED and not pair.protocol.transport.is_closing()
+        return pair if is_open and not self.ended.is_set() else None
+
+    def _send(self, pair: CandidatePair, stamp: Stamp, payloads: tuple[bytes, ...], timestamp: int) -> bool:
+        first, now, session = self._number, ntp_time(), self._sender.transport._tx_srtp
+        stamp.at(abs_send_time(now))
+        self._number += len(payloads)
+        self._retransmission.add(first, timestamp, payloads)
+        octets = 0
+        for start in range(0, len(payloads), BURST_PACKETS):
+            end = start + BURST_PACKETS
+            is_end = end >= len(payloads)
+            packets = stamp.burst(session, first + start, timestamp, payloads[start:end], is_end=is_end)
+            if not self._datagrams.send(pair, packets):
+                return False
+            octets += sum(map(len, packets))
+        self._count(now, timestamp, len(payloads), octets)
+        return True
+
+    def _count(self, ntp: int, timestamp: int, packets: int, octets: int) -> None:
+        """Tell upstream's sender reports (RFC 3550 section 6.4.1) and statistics what went out."""
+        sender, dtls = vars(self._sender), vars(self._sender.transport)
+        sender["_RTCRtpSender__ntp_timestamp"] = ntp
+        sender["_RTCRtpSender__rtp_timestamp"] = timestamp
+        sender["_RTCRtpSender__octet_count"] = self._retransmission.sent_octets
+        sender["_RTCRtpSender__packet_count"] = self._number - self._first_number
+        dtls["_RTCDtlsTransport__tx_packets"] += packets
+        dtls["_RTCDtlsTransport__tx_bytes"] += octets
+
+    def _send_again(self, packet: bytes) -> bool:
+        pair = self._pair()
+        if pair is None or _has_backlog(pair):
+            return False
+        pair.protocol.transport.sendto(self._sender.transport._tx_srtp.protect(packet), pair.remote_addr)
+        return True
 
     async def _handle_rtcp(self, packet: AnyRtcpPacket) -> None:
         if not isinstance(packet, RtcpPsfbPacket) or packet.fmt != RTCP_PSFB_APP:
@@ -182,38 +159,9 @@ class Downlink:
             self._on_feedback()
 
     async def _retransmit(self, sequence_number: int) -> None:
-        sent = self._history.get(sequence_number % RTP_HISTORY_PACKETS)
-        if sent is None or sent.sequence_number != sequence_number:
-            return
-        if self._retransmitted_bytes > RETRANSMIT_SHARE * self._octets + RETRANSMIT_ALLOWANCE_BYTES:
-            self.refused += 1
-        elif self._send_again(sent):
-            self._retransmitted_bytes += len(sent.payload)
+        self._retransmission.answer(sequence_number)
 
-    def _send_again(self, sent: _Sent) -> bool:
-        """As aiortc/rtcrtpsender.py _retransmit, from our history, and without waiting."""
-        dtls = self._sender.transport
-        pair = dtls.transport._connection._nominated.get(1)
-        if dtls._state is not State.CONNECTED or pair is None or pair.protocol.transport.is_closing():
-            return False
-        packet = RtpPacket(
-            payload_type=sent.payload_type,
-            marker=sent.marker,
-            sequence_number=sent.sequence_number,
-            timestamp=sent.timestamp,
-            ssrc=self._sender._ssrc,
-            payload=sent.payload,
-        )
-        packet.extensions = self._extensions(clock.current_ntp_time())
-        rtx_payload_type = private(self._sender, "rtx_payload_type")
-        if rtx_payload_type is not None:
-            packet = wrap_rtx(
-                packet,
-                payload_type=rtx_payload_type,
-                sequence_number=self._rtx_sequence_number,
-                ssrc=self._sender._rtx_ssrc,
-            )
-            self._rtx_sequence_number = uint16_add(self._rtx_sequence_number, 1)
-        data = packet.serialize(private(self._sender, "rtp_header_extensions_map"))
-        pair.protocol.transport.sendto(dtls._tx_srtp.protect(data), pair.remote_addr)
-        return True
+
+def _has_backlog(pair: CandidatePair) -> bool:
+    # Of asyncio's transports; the typed interface of datagram transports does not have it.
+    return bool(pair.protocol.transport.get_write_buffer_size())  # type: ignore[attr-defined]

@@ -10,12 +10,10 @@ from typing import Any
 
 import aioice.ice
 import ifaddr
-from aiortc import rtcrtpreceiver, rtcrtpsender
+from aiortc import rtcrtpreceiver
 
 logger = logging.getLogger("surveillx.rtc")
 
-# Packets kept for retransmission. Upstream keeps 128 (aiortc/rtp.py:13): one keyframe can fill that.
-RTP_HISTORY_PACKETS = 1024
 # Missing packets tracked for a publisher; as many as its jitter buffer holds (aiortc/rtcrtpreceiver.py __init__).
 MISSING_PACKETS = 512
 
@@ -39,7 +37,6 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         # aioice/ice.py Connection.gather_candidates looks the function up in its module each time.
         (aioice.ice, "get_host_addresses", host_addresses),
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
-        (rtcrtpsender, "RTP_HISTORY_SIZE", RTP_HISTORY_PACKETS),
         (rtcrtpreceiver, "RTP_HISTORY_SIZE", MISSING_PACKETS),
     ]
     stock = [getattr(owner, name) for owner, name, _ in hooks]
