@@ -33,8 +33,8 @@ lock: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/lock.sh
 
 bench: setup
-	$(BIN)/surveillx bench latency
-	$(BIN)/surveillx bench viewers
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/measure.sh docs/performance
+	$(BIN)/python -m tools.performance
 
 clean:
 	rm -rf $(VENV) node_modules web/vendor .mypy_cache .ruff_cache .pytest_cache

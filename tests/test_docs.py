@@ -45,7 +45,9 @@ def test_every_module_has_its_room_in_the_architecture() -> None:
         assert module.name == "__init__.py" or module.name in page, module.name
 
 
-@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "deploy/README.md"])
+@pytest.mark.parametrize(
+    "file", ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/performance.md", "deploy/README.md"]
+)
 def test_links_lead_somewhere(file: str) -> None:
     for target in re.findall(r"\]\((?!https?:)([^)#]+)", read(file)):
         assert (REPOSITORY / file).parent.joinpath(target).exists(), target
