@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import uvicorn
 from server.api.parts import Parts
 from server.app import create_app
 from server.config import Settings
+from server.serving import listen
 
 from .wait import until
 
@@ -38,7 +38,7 @@ async def live(data: Path, **settings: Any) -> AsyncIterator[Live]:
     """Serve with recognition off unless told otherwise; everything is gone when the block ends."""
     chosen: dict[str, Any] = {"data": data, "interfaces": ("127.0.0.1",), "recognition_every": 0, **settings}
     app = create_app(Settings(**chosen))
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
     server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
