@@ -69,9 +69,9 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket whose connections answer without delay.
 
-    asyncio sets TCP_NODELAY only where a socket's protocol is named (base_events.py _set_nodelay), and an accepted one's
-    is not. Without it every answer but a connection's first waits 40 ms for the client's acknowledgement. Accepted
-    sockets inherit the option.
+    asyncio sets TCP_NODELAY only where a socket names its protocol (base_events.py _set_nodelay); an accepted one does
+    not. Without it every answer but a connection's first waits 40 ms for the client's acknowledgement. Accepted sockets
+    inherit the option.
 
     Raises:
         ConfigError: the address is not ours, or the port is taken.
