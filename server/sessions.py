@@ -202,7 +202,7 @@ class PublisherSession(Session):
         return self._repair.undecoded if self._peer.connectionState == "connected" else 0
 
     def _summary(self) -> str:
-        return f" (given up waiting for packets {self._repair.resets} times)" if self._repair.resets else ""
+        return f" (given up waiting for packets {self._repair.given_up} times)" if self._repair.given_up else ""
 
 
 class ViewerSession(Session):

@@ -21,7 +21,8 @@ from aiortc.rtp import (
 )
 
 from server import rtc_compat
-from server.rtc_compat import PromptJitterBuffer, UplinkRepair
+from server.rtc_compat import PromptJitterBuffer, UplinkRepair, jitter
+from server.rtc_compat.missing import MissingPackets
 
 from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer
 from .wait import until
@@ -69,8 +70,12 @@ def no_extra(frame: JitterFrame, packet: RtpPacket) -> None:
     raise AssertionError("only one frame was complete")
 
 
+def is_keyframe(packet: RtpPacket) -> bool:
+    return bool(vars(packet)["_data"].startswith(b"KEY"))
+
+
 def test_a_frame_is_released_with_its_marker_packet() -> None:
-    prompt, stock = PromptJitterBuffer(16, no_extra), JitterBuffer(16, is_video=True)
+    prompt, stock = PromptJitterBuffer(16, no_extra, is_keyframe), JitterBuffer(16, is_video=True)
     for buffer in (prompt, stock):
         assert buffer.add(rtp(1, 3000, 0, b"a")) == (False, None)
     _, frame = prompt.add(rtp(2, 3000, 1, b"b"))
@@ -80,7 +85,7 @@ def test_a_frame_is_released_with_its_marker_packet() -> None:
 
 
 def test_a_frame_with_a_hole_waits_for_it() -> None:
-    buffer = PromptJitterBuffer(16, no_extra)
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
     assert buffer.add(rtp(1, 3000, 0, b"a"))[1] is None
     assert buffer.add(rtp(3, 3000, 1, b"c"))[1] is None
     frame = buffer.add(rtp(2, 3000, 0, b"b"))[1]
@@ -90,7 +95,7 @@ def test_a_frame_with_a_hole_waits_for_it() -> None:
 
 def test_a_late_packet_releases_every_frame_it_completes() -> None:
     extra: list[bytes] = []
-    buffer = PromptJitterBuffer(16, lambda frame, _packet: extra.append(frame.data))
+    buffer = PromptJitterBuffer(16, lambda frame, _packet: extra.append(frame.data), is_keyframe)
     buffer.add(rtp(1, 3000, 0, b"a"))
     for number in range(3, 6):
         assert buffer.add(rtp(number, 3000 * number, 1, bytes([number])))[1] is None
@@ -100,22 +105,115 @@ def test_a_late_packet_releases_every_frame_it_completes() -> None:
 
 
 def test_frames_of_a_sender_without_marker_bits_are_told_by_their_timestamps() -> None:
-    buffer = PromptJitterBuffer(16, no_extra)
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
     assert buffer.add(rtp(1, 3000, 0, b"a"))[1] is None
     frame = buffer.add(rtp(2, 6000, 0, b"b"))[1]
     assert frame is not None
     assert frame.data == b"a"
 
 
-def test_after_a_reset_the_buffer_begins_with_a_whole_frame() -> None:
-    buffer = PromptJitterBuffer(16, no_extra)
-    buffer.add(rtp(1, 3000, 0))
-    buffer.reset()
-    assert buffer.add(rtp(7, 6000, 0, b"middle"))[1] is None
-    assert buffer.add(rtp(8, 6000, 1, b"end"))[1] is None
-    frame = buffer.add(rtp(9, 9000, 1, b"whole"))[1]
+def test_a_hole_is_left_behind_with_the_next_whole_keyframe() -> None:
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.add(rtp(1, 3000, 1))
+    assert buffer.add(rtp(3, 6000, 1, b"KEY too early"))[1] is None
+    buffer.give_up()
+    assert buffer.waits_for_keyframe
+    assert buffer.add(rtp(5, 9000, 1, b"end of the next"))[1] is not None, "the keyframe that was there already"
+
+
+def test_what_follows_a_lost_frame_is_passed_over_up_to_a_keyframe() -> None:
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.add(rtp(1, 3000, 1))
+    buffer.need_keyframe()
+    assert buffer.add(rtp(2, 6000, 1, b"smeared"))[1] is None
+    assert buffer.add(rtp(3, 9000, 0, b"KEY"))[1] is None
+    frame = buffer.add(rtp(4, 9000, 1, b"frame"))[1]
     assert frame is not None
-    assert frame.data == b"whole"
+    assert (frame.data, buffer.passed_over, buffer.waits_for_keyframe) == (b"KEYframe", 1, False)
+
+
+def test_a_late_packet_is_still_welcome_after_giving_up() -> None:
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.add(rtp(1, 3000, 1))
+    buffer.add(rtp(3, 6000, 1, b"b"))
+    buffer.give_up()
+    frame = buffer.add(rtp(2, 6000, 0, b"a"))[1]
+    assert frame is not None
+    assert (frame.data, buffer.waits_for_keyframe) == (b"ab", False)
+
+
+def test_more_lost_than_the_buffer_holds_needs_a_keyframe() -> None:
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.add(rtp(1, 3000, 1))
+    buffer.add(rtp(2, 6000, 0))
+    buffer.add(rtp(300, 9000, 1))
+    assert buffer.waits_for_keyframe
+
+
+def test_an_encoder_without_keyframes_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jitter, "KEYFRAME_PATIENCE_S", 0.0)
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.need_keyframe()
+    assert buffer.add(rtp(2, 6000, 1, b"refreshed bit by bit"))[1] is not None
+
+
+@pytest.mark.parametrize(
+    ("codec", "data", "expected"),
+    [
+        ("VP8", b"\x10\x02\x00\x9d\x01\x2a\x00\x05", True),
+        ("VP8", b"\x11\x02\x00\x9d\x01\x2a\x00\x05", False),
+        ("VP8", b"", False),
+        ("H264", b"\x00\x00\x00\x01\x67\x42", True),
+        ("H264", b"\x00\x00\x00\x01\x09\xf0\x00\x00\x01\x65\x88", True),
+        ("H264", b"\x00\x00\x00\x01\x61\x88", False),
+        ("H264", b"\x00\x00\x00\x01", False),
+        ("AV1", b"", True),
+    ],
+)
+def test_keyframes_are_known_by_their_first_bytes(codec: str, data: bytes, expected: bool) -> None:
+    assert jitter.begins_keyframe(codec, data) is expected
+
+
+# --- trap 8: which packets are asked for, and when --------------------------------------------------------------
+
+
+def test_each_packet_is_asked_for_once_a_round_trip() -> None:
+    missing = MissingPackets(64)
+    assert not missing.add(rtp(65534, 0, 0))
+    assert not missing.add(rtp(1, 0, 0)), "upstream asks for it itself now: drop the hook"
+    assert missing.found.is_set()
+    now = time.monotonic()
+    assert missing.due(now, 10) == [65535, 0]
+    assert missing.due(now + missing.interval_s / 2, 10) == []
+    assert missing.due(now + missing.interval_s, 1) == [65535]
+    missing.add(rtp(0, 0, 0))
+    assert missing.due(now + 1, 10) == [65535]
+    assert missing.oldest_s(now + 5) > 4
+    missing.forget_before(0)
+    assert (missing.due(now + 9, 10), missing.oldest_s(now + 9)) == ([], 0)
+
+
+def test_the_round_trip_is_learned_from_packets_asked_for_once() -> None:
+    missing = MissingPackets(64)
+    for number in (1, 3, 5):
+        missing.add(rtp(number, 0, 0))
+    asked = time.monotonic()
+    missing.due(asked - 2, 1)
+    missing.add(rtp(2, 0, 0))
+    assert missing.round_trip_s > 0.3
+    learned = missing.round_trip_s
+    missing.due(asked - 2, 1)
+    missing.due(asked, 1)
+    missing.add(rtp(4, 0, 0))
+    assert missing.round_trip_s == learned
+
+
+def test_more_missing_than_the_buffer_holds_is_not_asked_for() -> None:
+    missing = MissingPackets(64)
+    missing.add(rtp(1, 0, 0))
+    missing.add(rtp(3, 0, 0))
+    missing.add(rtp(900, 0, 0))
+    assert missing.due(time.monotonic(), 100) == []
 
 
 # --- trap 4: candidates that only the peer's own network can resolve --------------------------------------------
@@ -193,7 +291,7 @@ async def test_a_packet_lost_for_good_costs_less_than_a_second(hooks: None) -> N
     async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (sender, _, counter):
         repair = asyncio.create_task(repairs[0].run())
         times = lose_one_for_good(sender)
-        await until(lambda: repairs[0].resets > 0, what="the reset")
+        await until(lambda: repairs[0].given_up > 0, what="the hole is given up")
         frames = counter.frames
         await until(lambda: counter.frames > frames + 10, what="the picture goes on")
         assert times() > 1, "the missing packet was asked for only once"
@@ -215,18 +313,42 @@ def time_since(counter: Counter) -> float:
 async def test_what_is_missing_is_asked_for_again(hooks: None) -> None:
     repairs: list[UplinkRepair] = []
     async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (_, receiver, _counter):
-        nacked: list[list[int]] = []
+        nacked: list[int] = []
 
         async def record(_ssrc: int, lost: list[int]) -> None:
-            nacked.append(lost)
+            nacked.extend(lost)
 
         rtp_receiver: Any = receiver.getReceivers()[0]
         rtp_receiver._send_rtcp_nack = record
-        missing = (repairs[0]._nacks.max_seq or 0) + 1
-        repairs[0]._nacks.missing.add(missing)
+        missing = (repairs[0]._missing.max_seq or 0) + 1 & 0xFFFF
+        repairs[0]._missing._note_gap((missing + 1) & 0xFFFF, time.monotonic())
         await repairs[0].step(time.monotonic())
-        assert nacked
-        assert missing in nacked[-1]
+        await repairs[0].step(time.monotonic() + 1)
+        assert nacked.count(missing) == 2
+
+
+async def test_a_frame_that_cannot_be_decoded_is_followed_by_a_keyframe(hooks: None) -> None:
+    repairs: list[UplinkRepair] = []
+    async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (_, receiver, counter):
+        asked = 0
+        rtp_receiver: Any = receiver.getReceivers()[0]
+        send_pli = rtp_receiver._send_rtcp_pli
+
+        async def second_only(ssrc: int) -> None:
+            nonlocal asked
+            asked += 1
+            if asked > 1:
+                await send_pli(ssrc)
+
+        rtp_receiver._send_rtcp_pli = second_only
+        repair = asyncio.create_task(repairs[0].run())
+        codec = next(iter(rtp_receiver._RTCRtpReceiver__codecs.values()))
+        rtp_receiver._RTCRtpReceiver__decoder_queue.put((codec, JitterFrame(b"\x00damaged", 0)))
+        await until(lambda: repairs[0]._buffer.waits_for_keyframe, what="a keyframe is awaited")
+        await until(lambda: asked > 1 and not repairs[0]._buffer.waits_for_keyframe, what="the request is repeated")
+        frames = counter.frames
+        await until(lambda: counter.frames > frames + 5, what="the picture goes on")
+        repair.cancel()
 
 
 # --- trap 21: datagrams of strangers ----------------------------------------------------------------------------

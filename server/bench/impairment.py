@@ -38,11 +38,12 @@ class Impairment:
 
 @dataclass
 class Counted:
-    """Datagrams that came, and those of them that were lost on purpose."""
+    """What came: datagrams, those of them that were lost on purpose, and pictures (of one sender; H.264 and VP8)."""
 
     datagrams: int = 0
     octets: int = 0
     lost: int = 0
+    pictures: int = 0
 
 
 @dataclass
@@ -60,11 +61,13 @@ class Direction:
         self._free_at = 0.0
         self._under_way: deque[tuple[float, Send, bytes]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._newest_picture: int | None = None
 
     def carry(self, data: bytes, send: Send) -> None:
         """Take a datagram; `send` is called with it when it arrives, if it does."""
         self.counted.datagrams += 1
         self.counted.octets += len(data)
+        self._count_picture(data)
         now = asyncio.get_running_loop().time()
         if self._is_lost(data) or not self._fits(len(data), now):
             self.counted.lost += 1
@@ -85,6 +88,15 @@ class Direction:
             self._timer.cancel()
             self._timer = None
         self._under_way.clear()
+
+    def _count_picture(self, data: bytes) -> None:
+        """A picture is a timestamp newer than any before; retransmissions carry the one of their picture."""
+        if not is_rtp(data):
+            return
+        (timestamp,) = struct.unpack("!L", data[4:8])
+        if self._newest_picture is None or 0 < (timestamp - self._newest_picture) & 0xFFFFFFFF < 1 << 31:
+            self._newest_picture = timestamp
+            self.counted.pictures += 1
 
     def _is_lost(self, data: bytes) -> bool:
         bad = self.impairment

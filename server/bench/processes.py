@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 8.0
@@ -63,6 +64,40 @@ def serving(module: str, *arguments: str, settings: Mapping[str, str] | None = N
     """
     with started(module, *arguments, settings=settings) as server:
         yield Serving(server.pid, _address(server))
+
+
+class Answering:
+    """A server of the bench that also answers lines of JSON."""
+
+    def __init__(self, child: Child, url: str) -> None:
+        self.pid, self.url = child.pid, url
+        self._child = child
+
+    def ask(self, wish: object = None) -> Any:
+        """Give it one line; its answer.
+
+        Raises:
+            BenchError: it has ended.
+        """
+        try:
+            print(json.dumps(wish), file=self._child.input, flush=True)
+            answer = self._child.output.readline()
+        except BrokenPipeError:
+            answer = ""
+        if not answer:
+            raise BenchError("A process of the measurement has ended; its messages are above.")
+        return json.loads(answer)
+
+
+@contextmanager
+def answering(module: str, *arguments: str, settings: Mapping[str, str] | None = None) -> Iterator[Answering]:
+    """Run a server of the bench inside the block, with lines of JSON in and out.
+
+    Raises:
+        BenchError: it ended or did not listen in time.
+    """
+    with started(module, *arguments, settings=settings) as child:
+        yield Answering(child, _address(child))
 
 
 def _address(server: Child) -> str:

@@ -9,7 +9,8 @@ from .closing import close_peer
 from .downlink import Downlink, Picture
 from .feedback import Feedback
 from .ice import add_public_address, choose_addresses, clean_offer, installed
-from .uplink import PromptJitterBuffer, UplinkRepair
+from .jitter import PromptJitterBuffer
+from .uplink import UplinkRepair
 from .versions import TESTED, warn_if_untested
 
 __all__ = [

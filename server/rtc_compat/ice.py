@@ -10,12 +10,8 @@ from typing import Any
 
 import aioice.ice
 import ifaddr
-from aiortc import rtcrtpreceiver
 
 logger = logging.getLogger("surveillx.rtc")
-
-# Missing packets tracked for a publisher; as many as its jitter buffer holds (aiortc/rtcrtpreceiver.py __init__).
-MISSING_PACKETS = 512
 
 # Container bridges lead nowhere a peer could be (aioice/ice.py get_host_addresses lets them in).
 _BRIDGES = ("docker", "br-", "veth", "virbr", "cni", "podman")
@@ -37,7 +33,6 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         # aioice/ice.py Connection.gather_candidates looks the function up in its module each time.
         (aioice.ice, "get_host_addresses", host_addresses),
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
-        (rtcrtpreceiver, "RTP_HISTORY_SIZE", MISSING_PACKETS),
     ]
     stock = [getattr(owner, name) for owner, name, _ in hooks]
     for owner, name, hook in hooks:
