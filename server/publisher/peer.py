@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -28,6 +28,7 @@ from aiortc import (
 )
 from aiortc.codecs import h264, vpx
 
+from .encoder import MIN_BITRATE_BPS, START_BITRATE_BPS, encode_for_lines
 from .signalling import NotConnectedError, Signalling
 
 CONNECT_TIMEOUT_S = 10.0
@@ -37,11 +38,10 @@ WATCH_EVERY_S = 0.25
 SILENT_S = 2.5
 # Pictures come in and none goes out: the encoder has died.
 STUCK_S = 3.0
-START_BITRATE_BPS = 2_500_000
-# Below this a face is no longer a face. The estimate of a quiet room's needs is far lower and recovers slowly.
-MIN_BITRATE_BPS = 1_000_000
 # At 4 Mbit/s a keyframe fills aiortc's 128 packets, and what has left the history cannot be sent again.
 HISTORY_PACKETS = 1024
+# A line that loses one packet in ten needs 0.12; the allowance, in packets, is for bursts in the beginning.
+REPEATED_SHARE, REPEATED_ALLOWANCE = 0.25, 100
 
 logger = logging.getLogger("surveillx.publisher")
 _offer_loopback: ContextVar[bool] = ContextVar("offer_loopback", default=False)
@@ -72,7 +72,27 @@ def raise_limits(max_bitrate_bps: int) -> None:
             DEFAULT_BITRATE=min(START_BITRATE_BPS, max_bitrate_bps),
             MIN_BITRATE=min(MIN_BITRATE_BPS, max_bitrate_bps),
         )
+    encode_for_lines(max_bitrate_bps)
     vars(rtcrtpsender).update(RTP_HISTORY_SIZE=HISTORY_PACKETS)
+
+
+def limit_repeats(sender: RTCRtpSender) -> None:
+    """Repeat packets for at most `REPEATED_SHARE` of what is sent.
+
+    aiortc/rtcrtpsender.py _retransmit answers every request. On a line that is full most packets are missing, and what
+    is left of it would carry repetitions.
+    """
+    stock: Callable[[int], Coroutine[Any, Any, None]] = vars(type(sender))["_retransmit"].__get__(sender)
+    repeated = 0
+
+    async def retransmit(sequence_number: int) -> None:
+        nonlocal repeated
+        packets = vars(sender)["_RTCRtpSender__packet_count"]
+        if repeated <= REPEATED_ALLOWANCE + REPEATED_SHARE * packets:
+            repeated += 1
+            await stock(sequence_number)
+
+    vars(sender).update(_retransmit=retransmit)
 
 
 @cache
@@ -117,6 +137,7 @@ class PublisherPeer:
         order = ("video/VP8", "video/rtx", "video/H264")
         codecs = [codec for codec in RTCRtpSender.getCapabilities("video").codecs if codec.mimeType in order]
         transceiver.setCodecPreferences(sorted(codecs, key=lambda codec: order.index(codec.mimeType)))
+        limit_repeats(transceiver.sender)
         return transceiver.sender
 
     async def connect(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiortc.rtcrtpreceiver import NackGenerator
@@ -17,6 +18,8 @@ SMOOTHING = 1 / 8
 ROUND_TRIPS = 1.25
 LEAST_INTERVAL_S = 0.04
 MOST_INTERVAL_S = 0.5
+# On a line that is full, asking for ever would fill it with repetitions of what nobody waits for any more.
+ASKED_FOR_S = 0.8
 
 
 @dataclass
@@ -31,11 +34,12 @@ class MissingPackets(NackGenerator):
 
     Here each packet is asked for at once, and then once a round trip; `found` is set when one has been found missing.
     The round trip is the time from the request to the packet, of packets that were asked for once (RFC 6298 section 3:
-    with others it is open which request was answered).
+    with others it is open which request was answered), and for how long packets wait on a full line, `queue_s`.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, queue_s: Callable[[], float] = lambda: 0.0) -> None:
         super().__init__()
+        self._queue_s = queue_s
         self._capacity = capacity
         self._packets: dict[int, _Missing] = {}
         self.round_trip_s = FIRST_ROUND_TRIP_S
@@ -44,7 +48,7 @@ class MissingPackets(NackGenerator):
     @property
     def interval_s(self) -> float:
         """Between two requests for the same packet."""
-        return min(MOST_INTERVAL_S, max(LEAST_INTERVAL_S, ROUND_TRIPS * self.round_trip_s))
+        return max(LEAST_INTERVAL_S, min(MOST_INTERVAL_S, ROUND_TRIPS * self.round_trip_s)) + self._queue_s()
 
     def add(self, packet: RtpPacket) -> bool:
         """Note a packet that has come. False always, so that upstream sends nothing of its own accord."""
@@ -81,7 +85,9 @@ class MissingPackets(NackGenerator):
     def due(self, now: float, most: int) -> list[int]:
         """At most so many to ask for now, in order; they count as asked for."""
         due = [
-            number for number, each in self._packets.items() if not each.times or now - each.asked_at >= self.interval_s
+            number
+            for number, each in self._packets.items()
+            if now - each.since < ASKED_FOR_S and (not each.times or now - each.asked_at >= self.interval_s)
         ][:most]
         for number in due:
             each = self._packets[number]

@@ -13,6 +13,7 @@ from aiortc.jitterbuffer import JitterFrame
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from aiortc.rtp import RtpPacket
 
+from .estimate import SteadyEstimator
 from .jitter import JITTER_PACKETS, PromptJitterBuffer, begins_keyframe
 from .missing import MissingPackets
 from .private import private, set_private
@@ -36,13 +37,15 @@ class UplinkRepair:
 
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self._receiver = receiver
-        self._missing = MissingPackets(JITTER_PACKETS)
+        estimator = SteadyEstimator()
+        self._missing = MissingPackets(JITTER_PACKETS, lambda: estimator.queue.waiting_ms / 1000)
         self._buffer = PromptJitterBuffer(JITTER_PACKETS, self._decode, self._is_keyframe)
         loop = asyncio.get_running_loop()
         set_private(
             receiver,
             jitter_buffer=self._buffer,
             nack_generator=self._missing,
+            remote_bitrate_estimator=estimator,
             decoder_error=_DecoderError(lambda: loop.call_soon_threadsafe(self._buffer.need_keyframe)),
         )
         self._asked_at = 0.0
