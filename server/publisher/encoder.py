@@ -101,7 +101,8 @@ class LineEncoder(vpx.Vp8Encoder):
         codec, bitrate_bps = self._open, self._policy.bitrate_bps
         if codec is None or (codec.width, codec.height, codec.bit_rate) != (frame.width, frame.height, bitrate_bps):
             codec = self._open = open_vp8(frame.width, frame.height, bitrate_bps)
-            self._wants_keyframe = True
+            # Its first picture is a keyframe by itself.
+            self._wants_keyframe, self._keyframe_at = False, time.monotonic()
         return codec
 
     def _takes_keyframe(self) -> bool:

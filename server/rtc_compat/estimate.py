@@ -24,7 +24,7 @@ class SteadyEstimator(RemoteBitrateEstimator):
 
     It calls a line overused when delays grow for 10 ms, as they do on a busy machine all the time; the publisher then
     goes down to 0.85 of what it sends. It sees nothing amiss in a queue that is full and stays so. And once a line has
-    been full, it goes up by a packet a second instead of 8 %. Here a line is overused while packets wait, and no longer.
+    been full, it goes up by a packet a second instead of 8 %. Here a line is overused while packets wait.
     """
 
     def __init__(self) -> None:
