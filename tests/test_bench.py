@@ -99,7 +99,7 @@ def test_viewers_count_pictures(clip: str) -> None:
         started("server.bench.camera", server.url, clip),
         started("server.bench.load", server.url) as load,
     ):
-        viewers._wait_for_camera(server)
+        viewers.wait_for_camera(server)
         assert len(ask(load, "2")) == 2
         until_sync(lambda: min(ask(load, "count")) > 5, 20, "pictures at both viewers")
         assert cpu_seconds(server.pid) > 0

@@ -129,6 +129,17 @@ def _cameras(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.seconds, options.clip or _sample_clip(), options.most)
 
 
+def _soak_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long; default: %(default)s")
+    _add_clip(parser)
+
+
+def _soak(options: argparse.Namespace, _settings: Any) -> Result:
+    from .soak import run  # noqa: PLC0415
+
+    return run(options.minutes, options.clip or _sample_clip())
+
+
 BENCHES = (
     Bench(
         "latency",
@@ -157,6 +168,13 @@ BENCHES = (
         "how many cameras this machine carries, watched and not; Linux",
         _cameras_options,
         _cameras,
+    ),
+    Bench(
+        "soak",
+        "One camera and ten viewers for long, 1280x720 at 30 fps, recognition on",
+        "what grows, lags or drifts in an hour; Linux",
+        _soak_options,
+        _soak,
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import sys
@@ -162,7 +163,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def slope(points: Sequence[tuple[float, float]]) -> float:
     """Of the straight line nearest to the points (least squares): what one more x adds to y."""
+    return line(points)[0]
+
+
+def line(points: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """That slope and its standard error, which is not a number for fewer than three points."""
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)
-    return sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    rise = sum((x - mean_x) * (y - mean_y) for x, y in points) / spread
+    missed = sum((y - mean_y - rise * (x - mean_x)) ** 2 for x, y in points)
+    return rise, math.sqrt(missed / (len(points) - 2) / spread) if len(points) > 2 else math.nan

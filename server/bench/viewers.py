@@ -59,7 +59,7 @@ def _series(
         started("server.bench.camera", running.url, clip),
         started("server.bench.load", running.url) as load,
     ):
-        _wait_for_camera(running)
+        wait_for_camera(running)
         points = []
         for count in sorted(counts):
             ask(load, str(count))
@@ -68,7 +68,12 @@ def _series(
         return points
 
 
-def _wait_for_camera(server: Serving) -> None:
+def wait_for_camera(server: Serving) -> None:
+    """Wait until the server has a picture of its camera.
+
+    Raises:
+        BenchError: none comes.
+    """
     deadline = time.monotonic() + CAMERA_TIMEOUT_S
     while time.monotonic() < deadline:
         if any(camera["online"] for camera in httpx.get(f"{server.url}/api/cameras").json()):
