@@ -33,6 +33,7 @@ from .metrics import Metrics
 from .pace import FULL, Pace, Timesheet, Workload
 from .recognition.worker import RecognitionWorker
 from .slate import DEFAULT_SIZE, slate
+from .timing import Delays, Origin
 
 logger = logging.getLogger("surveillx.camera")
 
@@ -45,10 +46,11 @@ SLOT_FRAMES = 2
 
 
 class _Arrived(NamedTuple):
-    """A frame, and when it came (monotonic seconds)."""
+    """A frame, when it came (monotonic seconds), and what is known of its way here."""
 
     frame: VideoFrame
     at: float
+    origin: Origin
 
 
 class FrameTap:
@@ -93,7 +95,8 @@ class Camera:
         self._recognition = recognition
         self._executor = ThreadPoolExecutor(1, f"surveillx-camera-{camera_id}")
         self._overlays = Overlays(pixelate_unknown=settings.pixelate_unknown)
-        self._wait_s, self._draw_s = (metrics.stage_seconds.labels(camera_id, stage) for stage in ("wait", "draw"))
+        stages = ("decode", "wait", "draw")
+        self._decode_s, self._wait_s, self._draw_s = (metrics.stage_seconds.labels(camera_id, each) for each in stages)
         self._annotated = AnnotatedTrack(self._next_frame, self._overlays, self._executor)
         self._taps: set[FrameTap] = set()
         self._wanted = asyncio.Event()
@@ -106,6 +109,8 @@ class Camera:
         self._timesheet = Timesheet()
         self._result_age_s = 0.0
         self._cadence = Cadence()
+        self._delays = Delays(camera_id)
+        self._origin: Origin | None = None
         self._frame_at = self._taken_at = 0.0
         # RTP timestamps begin at a random number (RFC 3550 section 5.1), the same one for all viewers.
         self._epoch = time.monotonic() - secrets.randbelow(1 << 32) / CLOCK_RATE
@@ -145,11 +150,13 @@ class Camera:
             self._publisher = None
             self._change("offline", reason)
 
-    def offer(self, publisher: object, frame: VideoFrame) -> None:
+    def offer(self, publisher: object, frame: VideoFrame, origin: Origin | None = None) -> None:
         """Take the newest decoded frame; never blocks. A frame of a publisher that has been replaced is ignored."""
         if self._publisher is not publisher:
             return
         self._last_frame_at = time.monotonic()
+        origin = origin or Origin(self._last_frame_at)
+        self._decode_s.observe(self._last_frame_at - origin.received_at)
         self._arrivals.append(self._last_frame_at)
         self._stamp(frame, self._cadence.at(frame.time, self._last_frame_at))
         self._received += 1
@@ -168,7 +175,7 @@ class Camera:
         elif len(self._slot) == SLOT_FRAMES:
             self._slot.popleft()
             self._drop("encode")
-        self._slot.append(_Arrived(frame, self._last_frame_at))
+        self._slot.append(_Arrived(frame, self._last_frame_at, origin))
         self._arrived.set()
 
     def _drop(self, stage: str) -> None:
@@ -275,7 +282,14 @@ class Camera:
             tap.offer(frame)
         if self.broadcast.viewers:
             await self.broadcast.send(frame, self._executor)
+            self._tell_delay(frame)
         self._timesheet.note(self._frame_at, self._taken_at, time.monotonic())
+
+    def _tell_delay(self, frame: VideoFrame) -> None:
+        if self._origin is None or self.state != "online":
+            return  # the slate comes from here
+        if timing := self._delays.note(frame.pts or 0, self._origin, time.monotonic()):
+            self._events.publish(timing)
 
     async def _next_frame(self) -> VideoFrame:
         """The newest frame, or the slate when none comes."""
@@ -288,8 +302,9 @@ class Camera:
             except TimeoutError:
                 if self.state != "online":
                     self._frame_at = self._taken_at = time.monotonic()
+                    self._origin = None
                     return self._slate()
-        frame, self._frame_at = self._slot.popleft()
+        frame, self._frame_at, self._origin = self._slot.popleft()
         self._taken_at = time.monotonic()
         return frame
 

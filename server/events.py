@@ -130,19 +130,39 @@ class CameraChanged:
     reason: str
 
 
-Event = Detections | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How late one camera's pictures are, once a second while somebody watches; medians of that second.
+
+    The picture with `rtp_timestamp` (90 kHz, as viewers receive it) was taken at `captured_at_ms` of the server's
+    clock: milliseconds of its monotonic clock, which starts anywhere and is never set. `camera_ms` is from there to the
+    arrival of its last packet, `server_ms` from there until it is sent. None: the publisher does not tell when it
+    takes its pictures.
+    """
+
+    camera_id: str
+    rtp_timestamp: int
+    captured_at_ms: float | None
+    camera_ms: float | None
+    server_ms: float
+
+
+Event = Detections | Timing | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
 
 
 # What each event is called in every message: WebSocket, Socket.IO and webhook.
 TYPES: Mapping[type[Event], str] = {
     Detections: "detections",
+    Timing: "timing",
     AttendanceMarked: "attendance",
     AttendanceRemoved: "attendance_removed",
     CameraChanged: "camera",
     ServerChanged: "server",
 }
 
-DETECTIONS_WAITING = 64
+# Newer ones take their place.
+PASSING = (Detections, Timing)
+PASSING_WAITING = 64
 LASTING_WAITING = 1024
 
 
@@ -185,9 +205,9 @@ class Subscription:
         """Add an event if it is wanted; of those like it the oldest goes when there are too many."""
         if type(event) not in self._kinds:
             return
-        passes = isinstance(event, Detections)
-        alike = [index for index, each in enumerate(self._waiting) if isinstance(each, Detections) is passes]
-        if len(alike) >= (DETECTIONS_WAITING if passes else self._lasting):
+        passes = isinstance(event, PASSING)
+        alike = [index for index, each in enumerate(self._waiting) if isinstance(each, PASSING) is passes]
+        if len(alike) >= (PASSING_WAITING if passes else self._lasting):
             del self._waiting[alike[0]]
             self.dropped += 1
             self._on_drop()

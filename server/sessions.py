@@ -25,9 +25,10 @@ from .encode import CodecName
 from .errors import BadRequest, NotFound, Unavailable
 from .metrics import Metrics
 from .room import shortage
-from .rtc_compat import Downlink, UplinkRepair, add_public_address, clean_offer, close_peer
+from .rtc_compat import Downlink, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
 from .switching import Switch
+from .timing import Origin
 
 logger = logging.getLogger("surveillx.sessions")
 
@@ -164,6 +165,7 @@ class PublisherSession(Session):
     def _negotiated(self) -> None:
         receiver = next(each.receiver for each in self._peer.getTransceivers() if each.kind == "video")
         self._repair = UplinkRepair(receiver)
+        self._clock = SenderClock(receiver)
         self._track: MediaStreamTrack = receiver.track
 
     async def _connected(self) -> str:
@@ -191,7 +193,16 @@ class PublisherSession(Session):
                 patience_s = self._settings.silent_close_s
                 silent_since = time.monotonic()
                 if isinstance(frame, VideoFrame):
-                    self.camera.offer(self, frame)
+                    self.camera.offer(self, frame, self._origin(frame))
+
+    def _origin(self, frame: VideoFrame) -> Origin | None:
+        if frame.pts is None:
+            return None
+        rtp_timestamp = self._clock.rtp_timestamp(frame.pts)
+        received_at = self._clock.received_at(rtp_timestamp)
+        if received_at is None:
+            return None
+        return Origin(received_at, self._clock.captured_at(rtp_timestamp, received_at))
 
     def _release(self, reason: str) -> None:
         self.camera.release(self, reason)

@@ -201,3 +201,27 @@ async def test_events_need_view_access(tmp_path: Path) -> None:
             assert client.close_code == 1008
         async with connect(url(served), additional_headers={"Authorization": "Bearer v"}) as client:
             assert (await receive(client))["type"] == "camera"
+
+
+async def test_clocks_can_be_compared(served: Served) -> None:
+    async with connect(url(served, "?types=attendance")) as client:
+        for sent in (12.5, 13):
+            await client.send(json.dumps({"type": "clock", "sent": sent}))
+        first, second = await receive(client), await receive(client)
+    assert (first["type"], first["sent"], second["sent"]) == ("clock", 12.5, 13)
+    assert second["server_ms"] >= first["server_ms"] > 0
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        "", "{", "[]", "7", "null", '{"type": "clock"}', '{"type": "clock", "sent": "now"}', '{"sent": 1}',
+        '{"type": "clock", "sent": NaN}', '{"type": "clock", "sent": 1e999}', b"\x00\xff", "[" * 90,
+        '{"type": "clock", "sent": 1, "more": "' + "x" * 100 + '"}',
+    ],
+)  # fmt: skip
+async def test_what_is_no_clock_request_is_ignored(served: Served, nonsense: str | bytes) -> None:
+    async with connect(url(served, "?types=attendance")) as client:
+        await client.send(nonsense)
+        await client.send('{"type": "clock", "sent": 1}')
+        assert (await receive(client))["sent"] == 1

@@ -127,7 +127,8 @@ def test_no_chromium_says_what_to_install(monkeypatch: pytest.MonkeyPatch, capsy
 
 def test_the_latency_table() -> None:
     def case(sample: Sample, **stages_ms: float) -> latency.Case:
-        return latency.Case(browser.Viewing(sample, 1, 0.5, 10.0, 5.0, 15.0), stages_ms)
+        told = {"told_ms": 79.0, "camera_ms": 35.0} if stages_ms else {}
+        return latency.Case(browser.Viewing(sample, 1, 0.5, 10.0, 5.0, 15.0, **told), stages_ms)
 
     stages = dict.fromkeys(latency.STAGES, 2.5)
     measured = {
@@ -136,10 +137,11 @@ def test_the_latency_table() -> None:
         WITH: case(Sample([80.0] * 25, 1.0), **stages),
     }
     result = latency.render(measured, "1.2.3")
-    assert result.rows[2] == (WITH, "25", "80", "80", "+30", "+30", "25.0", "1 (0.5 s)")
+    assert result.rows[2] == (WITH, "25", "80", "80", "+30", "+30", "25.0", "1 (0.5 s)", "79")
     legs = result.figures[WITH]["legs_ms"]
     assert sum(legs.values()) == pytest.approx(80.0), "the legs are the whole way"
-    assert legs[latency.TO_SERVER] == pytest.approx(40.0)
+    assert (legs["camera"], legs["server draw"], legs["network"]) == (35.0, 2.5, pytest.approx(2.5))
+    assert result.figures[DIRECT]["legs_ms"]["camera"] == pytest.approx(20.0)
     assert "where the milliseconds go" in result.text()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from av.video.frame import VideoFrame
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from server.camera import Camera
-from server.events import AttendanceMarked
+from server.events import AttendanceMarked, Timing
+from server.timing import Origin
 
 from .faces import astronaut
 from .live import Live, live
@@ -42,6 +44,39 @@ HIDE = """
 ([state]) => {
   Object.defineProperty(document, "visibilityState", { value: state, configurable: true });
   document.dispatchEvent(new Event("visibilitychange"));
+}
+"""
+# What `Delay` says of pictures shown 100 ms after they were taken, while what it knows changes.
+DELAYS = """
+async () => {
+  const { Delay } = await import("/static/delay.js");
+  let now = 1000;
+  performance.now = () => now;
+  const delay = new Delay(), figures = {};
+  const compare = (serverMs) => delay.compare({ sent: now - 10, server_ms: serverMs - 5 });
+  const learn = (captured_at_ms) => delay.learn({ rtp_timestamp: 2 ** 32 - 90, captured_at_ms });
+  const look = (name, rtpTimestamp) => {
+    delay.show(rtpTimestamp, now);
+    figures[name] = delay.milliseconds;
+    now += 2000;
+  };
+  look("nothing known", 0);
+  compare(now + 5000);
+  look("clock only", 0);
+  learn(now + 5000 - 100);
+  look("both", 2 ** 32 - 90);
+  learn(now + 5000 - 101);
+  look("wrapped", 0);
+  learn(now + 5000 + 300);
+  look("ahead of the camera", 2 ** 32 - 90);
+  learn(now + 3_605_000 - 100);
+  look("slept", 2 ** 32 - 90);
+  compare(now + 3_605_000);
+  learn(now + 3_605_000 - 100);
+  look("compared anew", 2 ** 32 - 90);
+  now += 4000;
+  look("not told any more", 2 ** 32 - 90);
+  return figures;
 }
 """
 MARKUP = "<img src=x onerror=alert(1)> Zoë"
@@ -86,13 +121,14 @@ def browsing(browser: Browser, tmp_path: Path) -> Browsing:
 
 
 @asynccontextmanager
-async def filming(camera: Camera) -> AsyncIterator[None]:
-    """The camera is online inside the block: it gets a photograph over and over."""
+async def filming(camera: Camera, taken_s: float | None = None) -> AsyncIterator[None]:
+    """The camera is online inside the block: it gets a photograph over and over, each taken so long ago."""
     frame = VideoFrame.from_ndarray(astronaut(), format="rgb24").reformat(format="yuv420p")
 
     async def film() -> None:
         while True:
-            camera.offer(film, frame)
+            now = time.monotonic()
+            camera.offer(film, frame, Origin(now, None if taken_s is None else now - taken_s))
             await asyncio.sleep(0.1)
 
     camera.claim(film)
@@ -112,6 +148,33 @@ async def shows(page: Page, **facts: str) -> None:
 
 async def viewers(running: Live) -> int:
     return int((await running.camera())["viewers"])
+
+
+async def test_the_badge_tells_how_late_the_picture_is(browsing: Browsing) -> None:
+    async with browsing() as (running, page), filming(running.parts.cameras.get("1"), taken_s=2.0):
+        await page.goto("/")
+        await shows(page, transport="webrtc", state="live")
+        await expect(page.locator(".badge")).to_have_text(re.compile(r"^Live · WebRTC [2-9]\d\d\d ms$"), timeout=20_000)
+
+
+async def test_without_a_moment_of_capture_the_badge_tells_no_figure(browsing: Browsing) -> None:
+    async with browsing() as (running, page), filming(running.parts.cameras.get("1")):
+        with running.parts.events.subscribe(Timing) as told:
+            await page.goto("/")
+            await shows(page, transport="webrtc", state="live")
+            for _ in range(3):
+                await asyncio.wait_for(told.next(), 20)
+        await expect(page.locator(".badge")).to_have_text("Live · WebRTC")
+
+
+async def test_clocks_that_jump_and_figures_that_cannot_be_are_not_shown(browsing: Browsing) -> None:
+    async with browsing() as (_, page):
+        await page.goto("/")
+        figures = await page.evaluate(DELAYS)
+    assert figures == {
+        "nothing known": None, "clock only": None, "both": 100, "wrapped": 100, "ahead of the camera": None,
+        "slept": None, "compared anew": 100, "not told any more": None,
+    }  # fmt: skip
 
 
 async def test_camera_without_publisher_shows_the_slate_and_says_since_when(browsing: Browsing) -> None:

@@ -46,6 +46,17 @@ export class EventsSocket extends EventTarget {
     this.#connect();
   }
 
+  /**
+   * Send something to the server; without a connection it is lost.
+   *
+   * @param {object} message
+   */
+  send(message) {
+    if (this.isOpen) {
+      this.#socket?.send(JSON.stringify(message));
+    }
+  }
+
   close() {
     clearTimeout(this.#timer);
     const socket = this.#socket;

@@ -20,6 +20,7 @@
  * @property {boolean} denied
  * @property {string} missing why there is no such camera, or ""
  * @property {import("./webrtc.js").LinkState} webrtc
+ * @property {number | null} delayMs from the camera to the screen; null while that is not known
  * @property {string} failure why the last WebRTC attempt ended, or ""
  * @property {number | null} retryInS seconds to the next attempt; null while one is under way
  * @property {import("./jpeg.js").JpegState} jpeg
@@ -44,11 +45,18 @@ export function describe(facts) {
     return { transport, state: "offline", reason: silence, badge: silence };
   }
   if (transport === "webrtc") {
-    return facts.webrtc === "playing"
-      ? { transport, state: "live", reason: strings.live, badge: strings.liveBadge }
-      : describeStalled(transport, facts);
+    return facts.webrtc === "playing" ? describeLive(facts) : describeStalled(transport, facts);
   }
   return transport === "jpeg" ? describeJpeg(facts) : describeNothing(facts);
+}
+
+/**
+ * @param {Facts} facts
+ * @returns {View}
+ */
+function describeLive({ delayMs }) {
+  const badge = delayMs === null ? strings.liveBadge : strings.liveDelayBadge(delayMs);
+  return { transport: "webrtc", state: "live", reason: strings.live, badge };
 }
 
 /**

@@ -41,6 +41,8 @@ export const strings = {
   poster: "JPEG picture while WebRTC connects",
   live: "Live over WebRTC",
   liveBadge: "Live · WebRTC",
+  /** @param {number} delayMs from the camera to the screen */
+  liveDelayBadge: (delayMs) => `Live · WebRTC ${delayMs} ms`,
   connectingBadge: "Connecting…",
   stalled: "No new picture",
   /** @param {string} why */

@@ -16,6 +16,7 @@
  */
 
 import { Backoff } from "./backoff.js";
+import { Delay } from "./delay.js";
 import { EventsSocket } from "./events.js";
 import { JpegLink } from "./jpeg.js";
 import { describe } from "./ladder.js";
@@ -49,6 +50,7 @@ export class SurveillxViewer extends HTMLElement {
   #camera = null;
   /** The server went away since this attempt began; when it is back, the attempt's session is unknown to it. */
   #outlived = false;
+  #delay = new Delay();
   #denied = false;
   #missing = "";
   #failure = "";
@@ -131,17 +133,30 @@ export class SurveillxViewer extends HTMLElement {
   #start() {
     this.#failure = this.#missing = "";
     this.#backoff.reset();
-    this.#events = new EventsSocket({ cameraId: this.cameraId, types: ["camera"] });
+    this.#events = new EventsSocket({ cameraId: this.cameraId, types: ["camera", "timing"] });
     this.#events.addEventListener("message", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
+    this.#events.addEventListener("open", () => this.#compareClocks());
     this.#events.addEventListener("lost", () => this.#forgetCamera());
     this.#events.start();
-    this.#clock = setInterval(() => this.#render(), BADGE_MS);
+    this.#clock = setInterval(() => this.#tick(), BADGE_MS);
     this.#attempt();
     this.#render();
   }
 
+  #tick() {
+    this.#compareClocks();
+    this.#render();
+  }
+
+  #compareClocks() {
+    if (this.#delay.wantsExchange) {
+      this.#events?.send(this.#delay.request());
+    }
+  }
+
   #stop() {
     clearInterval(this.#clock);
+    this.#delay.reset();
     clearTimeout(this.#retry);
     this.#events?.close();
     this.#webrtc?.close();
@@ -153,7 +168,7 @@ export class SurveillxViewer extends HTMLElement {
     clearTimeout(this.#retry);
     this.#retryAt = 0;
     this.#outlived = false;
-    const link = new WebRtcLink(this.cameraId, this.#video);
+    const link = new WebRtcLink(this.cameraId, this.#video, this.#delay);
     this.#webrtc = link;
     link.addEventListener("change", () => this.#webrtcChanged(link));
     link.addEventListener("failed", (event) => this.#webrtcFailed(link, /** @type {CustomEvent} */ (event).detail.error));
@@ -241,8 +256,19 @@ export class SurveillxViewer extends HTMLElement {
     }
   }
 
-  /** @param {{ type: string, camera_id: string, state: "online" | "stale" | "offline", since: string }} event */
+  /** @param {any} event */
   #told(event) {
+    if (event.type === "clock") {
+      this.#delay.compare(event);
+    } else if (event.type === "timing") {
+      this.#delay.learn(event);
+    } else {
+      this.#cameraChanged(event);
+    }
+  }
+
+  /** @param {{ type: string, camera_id: string, state: "online" | "stale" | "offline", since: string }} event */
+  #cameraChanged(event) {
     if (event.type !== "camera" || event.camera_id !== this.cameraId) {
       return;
     }
@@ -257,6 +283,7 @@ export class SurveillxViewer extends HTMLElement {
 
   #forgetCamera() {
     this.#camera = null;
+    this.#delay.reset();
     this.#outlived = true;
     this.#render();
   }
@@ -267,6 +294,7 @@ export class SurveillxViewer extends HTMLElement {
       denied: this.#denied,
       missing: this.#missing,
       webrtc: this.#webrtc?.state ?? "closed",
+      delayMs: this.#delay.milliseconds,
       failure: this.#failure,
       retryInS: this.#retryAt ? (this.#retryAt - performance.now()) / 1000 : null,
       jpeg: this.#jpeg?.state ?? "closed",
@@ -276,6 +304,11 @@ export class SurveillxViewer extends HTMLElement {
     this.#title.textContent = strings.camera(this.cameraId);
     this.#badge.textContent = view.badge;
     Object.assign(this.dataset, { camera: this.cameraId, transport: view.transport, state: view.state });
+    if (view.state === "live" && view.transport === "webrtc" && this.#delay.milliseconds !== null) {
+      this.dataset.delay = String(this.#delay.milliseconds);
+    } else {
+      delete this.dataset.delay;
+    }
     if (this.dataset.reason !== view.reason) {
       this.dataset.reason = this.#words.textContent = view.reason;
     }

@@ -26,6 +26,7 @@ const WATCH_MS = 250;
 export class WebRtcLink extends EventTarget {
   #cameraId;
   #video;
+  #delay;
   #abort = new AbortController();
   /** @type {RTCPeerConnection | null} */
   #peer = null;
@@ -44,11 +45,13 @@ export class WebRtcLink extends EventTarget {
   /**
    * @param {string} cameraId
    * @param {HTMLVideoElement} video shows the stream; it must be laid out, or the browser decodes nothing
+   * @param {import("./delay.js").Delay} delay is told of every picture that is shown
    */
-  constructor(cameraId, video) {
+  constructor(cameraId, video, delay) {
     super();
     this.#cameraId = cameraId;
     this.#video = video;
+    this.#delay = delay;
   }
 
   get state() {
@@ -117,16 +120,20 @@ export class WebRtcLink extends EventTarget {
     this.#video.srcObject = new MediaStream([track]);
     // Refused only by browsers that forbid even muted playing; then no frame comes and the deadline decides.
     this.#video.play().catch(() => {});
-    this.#video.requestVideoFrameCallback?.(() => this.#frame());
+    this.#video.requestVideoFrameCallback?.((_now, frame) => this.#frame(frame));
   }
 
-  #frame() {
+  /** @param {VideoFrameCallbackMetadata} [frame] */
+  #frame(frame) {
     if (this.#state === "closed") {
       return;
     }
+    if (frame?.rtpTimestamp !== undefined) {
+      this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
+    }
     this.#frameAt = performance.now();
     this.#set("playing");
-    this.#video.requestVideoFrameCallback?.(() => this.#frame());
+    this.#video.requestVideoFrameCallback?.((_now, next) => this.#frame(next));
   }
 
   /** @param {RTCPeerConnectionState} state */

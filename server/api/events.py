@@ -1,12 +1,15 @@
 """`WS /ws/events`: results, attendance and cameras' changes as they happen, one JSON object a message.
 
 A client that does not keep up loses detections, the oldest first (`EventBus`); nobody waits for it. Refusals are
-close codes, see `problems`. What the client sends is ignored.
+close codes, see `problems`. A client may ask for the time, to compare clocks; all else that it sends is ignored.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +20,8 @@ from .auth import require_view
 from .parts import PartsDep
 
 router = APIRouter(tags=["events"])
+
+CLOCK_REQUEST_CHARACTERS = 100
 
 
 @router.websocket("/ws/events", dependencies=[Depends(require_view)])
@@ -62,5 +67,23 @@ class _Sender:
 
 
 async def _until_gone(socket: WebSocket) -> None:
-    while (await socket.receive())["type"] != "websocket.disconnect":
-        pass
+    while (received := await socket.receive())["type"] != "websocket.disconnect":
+        now_ms = 1000 * time.monotonic()
+        sent = _asked_time(received.get("text") or "")
+        if sent is not None:
+            # Waits until it has left: who asks faster than it reads is read no faster.
+            await socket.send_json({"type": "clock", "sent": sent, "server_ms": round(now_ms, 3)})
+
+
+def _asked_time(text: str) -> float | None:
+    """The `sent` of a clock request, which goes back as it came; None for anything else."""
+    if len(text) > CLOCK_REQUEST_CHARACTERS:
+        return None
+    try:
+        request = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(request, dict) or request.get("type") != "clock":
+        return None
+    sent = request.get("sent")
+    return sent if isinstance(sent, int | float) and math.isfinite(sent) else None

@@ -52,7 +52,13 @@ async ({block, bits, checkBits, warm, seconds, timeout}) => {
     const check = (value ^ value >> 4 ^ value >> 8 ^ value >> 12 ^ 10) & 15;
     return (code & 15) === check ? value : null;
   };
-  const values = [], sinceReceived = [];
+  const values = [], sinceReceived = [], told = [], cameraLegs = [];
+  // Only our server has them; elsewhere the connection fails, and that is all.
+  const events = new WebSocket(location.origin.replace("http", "ws") + "/ws/events?types=timing");
+  events.onmessage = ({data}) => {
+    const {type, camera_ms} = JSON.parse(data);
+    if (type === "timing" && camera_ms !== null && shown > warm) cameraLegs.push(camera_ms);
+  };
   const stats = async () => {
     const peer = (window.benchPeers ?? []).at(-1);
     for (const report of (await peer?.getStats())?.values() ?? [])
@@ -62,7 +68,7 @@ async ({block, bits, checkBits, warm, seconds, timeout}) => {
   let before = {};
   let unreadable = 0, shown = 0, start = 0;
   return await new Promise((done) => {
-    const give = async () => done({values, sinceReceived, unreadable, before, after: await stats(),
+    const give = async () => done({values, sinceReceived, told, cameraLegs, unreadable, before, after: await stats(),
       seconds: (performance.now() - start) / 1000});
     const stuck = setTimeout(() => done({error: "the picture stands still"}), (timeout + seconds) * 1000);
     const step = (_, frame) => {
@@ -75,8 +81,10 @@ async ({block, bits, checkBits, warm, seconds, timeout}) => {
         const value = read();
         if (value === null) unreadable++;
         else values.push((now - value) & 65535);
+        const figure = document.querySelector("surveillx-viewer")?.dataset.delay;
+        if (figure !== undefined) told.push(Number(figure));
         if (frame.receiveTime) sinceReceived.push(presented - frame.receiveTime);
-        if (performance.now() - start > seconds * 1000) { clearTimeout(stuck); return give(); }
+        if (performance.now() - start > seconds * 1000) { clearTimeout(stuck); events.close(); return give(); }
       }
       video.requestVideoFrameCallback(step);
     };
@@ -123,7 +131,8 @@ class Viewing:
     """What a browser saw for a while: glass to glass, how smoothly, and the legs within the browser in milliseconds.
 
     `buffer_ms` is what pictures waited in the jitter buffer, `decode_ms` what decoding took, `display_ms` the rest from
-    their last packet to their presentation.
+    their last packet to their presentation. `told_ms` is the delay that the page itself told, and `camera_ms` what the
+    server told of the leg from a picture's capture to its arrival there; None where nobody told.
     """
 
     sample: Sample
@@ -132,6 +141,8 @@ class Viewing:
     buffer_ms: float
     decode_ms: float
     display_ms: float
+    told_ms: float | None = None
+    camera_ms: float | None = None
 
     @property
     def browser_ms(self) -> float:
@@ -185,4 +196,6 @@ def _viewing(result: dict[str, Any]) -> Viewing:
         buffer_ms,
         decode_ms,
         max(0.0, since_received_ms - buffer_ms - decode_ms),
+        median(result["told"]) if result["told"] else None,
+        median(result["cameraLegs"]) if result["cameraLegs"] else None,
     )

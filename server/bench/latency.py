@@ -1,8 +1,8 @@
 """`surveillx bench latency`: glass to glass, from the moment a picture is taken to the moment the browser presents it.
 
 One clip of three faces, one publisher, one browser, one clock, one machine; only what lies between them differs from
-case to case. Where the milliseconds go: the server's stages from its own metrics, the browser's from its statistics;
-what is left is the way to the server, from the publisher's capture through encoding, sending and decoding.
+case to case. Where the milliseconds go: the camera's leg and the server's stages as the server tells them, the
+browser's from its statistics; what is left is the network.
 """
 
 from __future__ import annotations
@@ -24,8 +24,7 @@ DIRECT = "direct, no server"
 WITHOUT = "server, recognition off"
 WITH = "server, recognition on"
 
-STAGES = ("wait", "draw", "encode", "send")
-TO_SERVER = "camera to server"
+STAGES = ("decode", "wait", "draw", "encode", "send")
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,14 @@ class Case:
 
     @property
     def legs_ms(self) -> dict[str, float]:
-        """Where the time goes, in the order of the way."""
+        """Where the time goes, in the order of the way; without a server the network is part of the camera's leg."""
         viewing = self.viewing
-        rest_ms = viewing.sample.median_ms - sum(self.stages_ms.values()) - viewing.browser_ms
+        way_ms = viewing.sample.median_ms - sum(self.stages_ms.values()) - viewing.browser_ms
+        camera_ms = way_ms if viewing.camera_ms is None else viewing.camera_ms
         return {
-            TO_SERVER: rest_ms,
-            **self.stages_ms,
+            "camera": camera_ms,
+            **{f"server {stage}": value for stage, value in self.stages_ms.items()},
+            "network": way_ms - camera_ms,
             "buffer": viewing.buffer_ms,
             "decode": viewing.decode_ms,
             "display": viewing.display_ms,
@@ -107,6 +108,7 @@ def render(measured: Mapping[str, Case], chromium_version: str) -> Result:
             if sample is direct
             else (f"{sample.median_ms - direct.median_ms:+.0f}", f"{sample.p95_ms - direct.p95_ms:+.0f}")
         )
+        told_ms = case.viewing.told_ms
         frozen = f"{case.viewing.freezes} ({case.viewing.frozen_s:.1f} s)"
         rows.append(
             (
@@ -117,22 +119,24 @@ def render(measured: Mapping[str, Case], chromium_version: str) -> Result:
                 *added,
                 f"{sample.fps:.1f}",
                 frozen,
+                "" if told_ms is None else f"{told_ms:.0f}",
             )
         )
     legs = {name: case.legs_ms for name, case in measured.items()}
     return Result(
-        ("case", "n", "median ms", "p95 ms", "median +", "p95 +", "fps", "freezes"),
+        ("case", "n", "median ms", "p95 ms", "median +", "p95 +", "fps", "freezes", "page tells"),
         rows,
         {
             name: {
                 **figures_of(case.viewing.sample),
                 "freezes": case.viewing.freezes,
                 "frozen_s": case.viewing.frozen_s,
+                "told_ms": case.viewing.told_ms,
                 "legs_ms": {leg: round(value, 1) for leg, value in legs[name].items()},
             }
             for name, case in measured.items()
         },
-        ["", "where the milliseconds go (means; the way to the server is what is left of the median):", _split(legs)],
+        ["", "where the milliseconds go (ms; the network is what is left of the median):", _split(legs)],
         _chart(legs),
         {"Chromium": chromium_version},
     )

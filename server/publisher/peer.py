@@ -29,6 +29,7 @@ from aiortc import (
 from aiortc.codecs import h264, vpx
 
 from .encoder import MIN_BITRATE_BPS, START_BITRATE_BPS, encode_for_lines
+from .reports import CaptureReports
 from .signalling import NotConnectedError, Signalling
 
 CONNECT_TIMEOUT_S = 10.0
@@ -127,6 +128,7 @@ class PublisherPeer:
         self._signalling = signalling
         self._connection = RTCPeerConnection(ice_servers.configuration())
         self._sender = self._add(track)
+        CaptureReports(self._sender)
         self._changed = asyncio.Event()
         self._connection.on("connectionstatechange", self._changed.set)
         self._session_id = ""

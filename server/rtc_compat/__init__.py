@@ -10,6 +10,7 @@ from .downlink import Downlink, Picture
 from .feedback import Feedback
 from .ice import add_public_address, choose_addresses, clean_offer, installed
 from .jitter import PromptJitterBuffer
+from .sender_clock import SenderClock
 from .uplink import UplinkRepair
 from .versions import TESTED, warn_if_untested
 
@@ -19,6 +20,7 @@ __all__ = [
     "Feedback",
     "Picture",
     "PromptJitterBuffer",
+    "SenderClock",
     "UplinkRepair",
     "add_public_address",
     "choose_addresses",

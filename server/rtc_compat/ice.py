@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import aioice.ice
 import ifaddr
@@ -33,6 +36,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         # aioice/ice.py Connection.gather_candidates looks the function up in its module each time.
         (aioice.ice, "get_host_addresses", host_addresses),
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
+        (stun, "request", _timed(stun.request)),
     ]
     stock = [getattr(owner, name) for owner, name, _ in hooks]
     for owner, name, hook in hooks:
@@ -60,6 +64,27 @@ def choose_addresses(interfaces: Sequence[str], use_ipv4: bool = True, use_ipv6:
             if versions[address.version] and not address.is_loopback and not scope:
                 found.append(text)
     return found or ["127.0.0.1"]
+
+
+ROUND_TRIPS_KEPT = 8  # one check in five seconds (RFC 7675)
+_round_trips: WeakKeyDictionary[aioice.ice.StunProtocol, deque[float]] = WeakKeyDictionary()
+
+
+def _timed(stock: Callable[..., Any]) -> Callable[..., Any]:
+    """Notes how long each check was on its way (aioice/ice.py StunProtocol.request), consent checks among them."""
+
+    async def request(self: aioice.ice.StunProtocol, *arguments: Any, **options: Any) -> Any:
+        begun_at = time.monotonic()
+        answer = await stock(self, *arguments, **options)
+        _round_trips.setdefault(self, deque(maxlen=ROUND_TRIPS_KEPT)).append(time.monotonic() - begun_at)
+        return answer
+
+    return request
+
+
+def shortest_round_trip(protocol: aioice.ice.StunProtocol) -> float:
+    """Seconds, of this socket's last checks; 0 when none has been answered."""
+    return min(_round_trips.get(protocol, ()), default=0.0)
 
 
 DatagramReceived = Callable[[aioice.ice.StunProtocol, Any, tuple[Any, ...]], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
@@ -12,6 +13,7 @@ from aiortc.rtp import RtpPacket
 JITTER_PACKETS = 1024
 # An encoder that refreshes its picture bit by bit sends no keyframe at all.
 KEYFRAME_PATIENCE_S = 3.0
+COMPLETED_KEPT = 64  # frames whose arrival is remembered: two seconds of them
 
 
 class PromptJitterBuffer(JitterBuffer):
@@ -23,7 +25,7 @@ class PromptJitterBuffer(JitterBuffer):
 
     Once a frame has been lost, those after it would only show smears: it waits for a keyframe, and when it has been
     told to `give_up` on a hole, goes on with the first complete keyframe behind it. `is_keyframe` is asked of a
-    frame's first packet.
+    frame's first packet. `completed` has each frame's RTP timestamp and the moment it was complete.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class PromptJitterBuffer(JitterBuffer):
         self._incomplete_since: float | None = None
         self.media_ssrc: int | None = None
         self.passed_over = 0
+        self.completed: deque[tuple[int, float]] = deque(maxlen=COMPLETED_KEPT)
 
     @property
     def origin(self) -> int | None:
@@ -81,6 +84,7 @@ class PromptJitterBuffer(JitterBuffer):
             self.remove(len(packets))
             self._giving_up = False  # there is no hole any more, or it is further on
             if self._may_decode(packets[0]):
+                self.completed.append((packets[0].timestamp, time.monotonic()))
                 # RTCRtpReceiver._handle_rtp_packet hangs the depayloaded bytes on each packet as _data.
                 data = b"".join(getattr(each, "_data") for each in packets)  # noqa: B009
                 return JitterFrame(data=data, timestamp=packets[0].timestamp)
