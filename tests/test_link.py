@@ -9,7 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from httpx import AsyncClient
+from httpx import AsyncClient, TransportError
 from websockets.asyncio.client import connect as websocket
 
 from server.bench import link as link_module
@@ -141,11 +141,14 @@ async def test_publisher_and_viewer_go_through(tmp_path: Path) -> None:
             await until(lambda: received.frames > 5, what="pictures through the line")
             assert link.up.counted.datagrams > 10
             assert link.down.counted.datagrams > 10
-            link.down.impairment.dark = True
+            await link.darken(True)
+            with pytest.raises(TransportError):
+                await http.get("/healthz")
             frames = link.down.counted.lost
             await until(lambda: link.down.counted.lost > frames + 50)
             before = received.frames
-            link.down.impairment.dark = False
+            await link.darken(False)
+            assert (await http.get("/healthz")).status_code == 200
             await until(lambda: received.frames > before + 5, what="pictures after the blackout")
         finally:
             await viewer.close()
@@ -197,4 +200,4 @@ def test_a_link_of_its_own_process_obeys_lines() -> None:
 async def test_an_unknown_field_is_refused() -> None:
     async with Link("http://127.0.0.1:9") as link:
         with pytest.raises(AttributeError, match="no jitter"):
-            link_module.obey(link, {"up": {"jitter": 1}})
+            await link_module.obey(link, {"up": {"jitter": 1}})

@@ -433,15 +433,15 @@ async def test_a_killed_server_is_missed_and_found_again(clip: Path, caplog: pyt
             caplog.clear()
             server.kill()
             server.wait()
-            await until(lambda: "No server at" in caplog.text)
+            await until(lambda: "Nothing reaches the server" in caplog.text)
             server = start_answerer(port)
             await asyncio.to_thread(until_sync, lambda: frames_at(port), 20)
     finally:
         server.kill()
         server.wait()
     first, second, *_, last = [record.message for record in caplog.records if record.name == "surveillx.publisher"]
-    assert first == "The server has vanished. Trying again."
-    assert second.startswith("No server at")
+    assert first.startswith("Nothing reaches the server")
+    assert second == "The server has vanished. Trying again."
     assert last == "Live: camera 1, 1280x720 at 30 fps"
 
 

@@ -132,6 +132,13 @@ def test_what_follows_a_lost_frame_is_passed_over_up_to_a_keyframe() -> None:
     assert (frame.data, buffer.passed_over, buffer.waits_for_keyframe) == (b"KEYframe", 1, False)
 
 
+def test_a_keyframe_behind_a_hole_is_taken_while_one_is_awaited() -> None:
+    buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
+    buffer.add(rtp(1, 3000, 1))
+    buffer.need_keyframe()
+    assert buffer.add(rtp(3, 6000, 1, b"KEY"))[1] is not None
+
+
 def test_a_late_packet_is_still_welcome_after_giving_up() -> None:
     buffer = PromptJitterBuffer(16, no_extra, is_keyframe)
     buffer.add(rtp(1, 3000, 1))

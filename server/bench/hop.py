@@ -57,21 +57,35 @@ class Hop:
         self._host = host
         self._offered, self._answered = offered, answered
         self._tasks: set[asyncio.Task[None]] = set()
-        self.url = ""
+        self._listener: asyncio.Server | None = None
+        self._passes = asyncio.Event()
+        self._port = 0
+
+    @property
+    def url(self) -> str:
+        """What stands for the server."""
+        return f"http://{self._host}:{self._port}"
 
     async def open(self) -> None:
-        """Listen on a free port."""
-        self._listener = await asyncio.start_server(self._accept, self._host, 0, limit=MAX_HEAD_BYTES)
-        port = self._listener.sockets[0].getsockname()[1]
-        self.url = f"http://{self._host}:{port}"
+        """Listen; on a free port, and always on the same one. Twice is harmless."""
+        self._passes.set()
+        if self._listener is None:
+            self._listener = await asyncio.start_server(self._accept, self._host, self._port, limit=MAX_HEAD_BYTES)
+            self._port = self._listener.sockets[0].getsockname()[1]
+
+    def darken(self) -> None:
+        """Accept nothing and let nothing pass until `open`. Twice is harmless."""
+        self._passes.clear()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
 
     async def close(self) -> None:
         """End every connection."""
-        self._listener.close()
+        self.darken()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self._listener.wait_closed()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._serve(reader, writer), name="hop")
@@ -107,12 +121,21 @@ class Hop:
             await _write(here[1], answer, content)
             return
         there[1].write(head.bytes())
-        asking = asyncio.create_task(_pipe(here[0], there[1]), name="hop-asking")
+        asking = asyncio.create_task(self._pipe(here[0], there[1]), name="hop-asking")
         try:
-            await _pipe(there[0], here[1])
+            await self._pipe(there[0], here[1])
         finally:
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
+
+    async def _pipe(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(CHUNK_BYTES):
+                await self._passes.wait()
+                writer.write(data)
+                await writer.drain()
+            if writer.can_write_eof():
+                writer.write_eof()
 
     def _rewritten(self, body: bytes, change: Callable[[str], str]) -> bytes:
         sdp = _description(body)
@@ -146,12 +169,3 @@ async def _write(writer: asyncio.StreamWriter, head: Head, body: bytes) -> None:
     head.fields["content-length"] = str(len(body))
     writer.write(head.bytes() + body)
     await writer.drain()
-
-
-async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(CHUNK_BYTES):
-            writer.write(data)
-            await writer.drain()
-        if writer.can_write_eof():
-            writer.write_eof()

@@ -12,7 +12,8 @@ that the media has no other way than through here. As a process, so that it take
 
 It prints "Listening on URL", then obeys lines of JSON on stdin and answers each with one line, the datagrams and octets
 that came and those that were lost: {"up": {"loss": 0.05, "delay_s": 0.025}, "down": {"rate_bps": 400000}}. The fields
-are those of `Impairment`; a field keeps its value until it is changed. {"cut": true} makes all connections until now
+are those of `Impairment`; a field keeps its value until it is changed. {"dark": true} is a blackout of media and HTTP
+alike, until {"dark": false}; {"cut": true} makes all connections until now
 lead nowhere for ever, as a change of network does; {"lose": "up"} loses the next video packet of that direction and all
 that repeats it. It ends with its stdin, or on SIGTERM. Event loop's thread only.
 """
@@ -69,6 +70,14 @@ class Link:
         for path in self._paths:
             path.close()
         self._paths.clear()
+
+    async def darken(self, dark: bool) -> None:
+        """Let nothing pass, neither media nor HTTP, or all again."""
+        self.up.impairment.dark = self.down.impairment.dark = dark
+        if dark:
+            self._hop.darken()
+        else:
+            await self._hop.open()
 
     def lose_packet_for_good(self, direction: Direction) -> LosePacketForGood:
         """Lose the next video packet of a direction, and whatever repeats it."""
@@ -194,10 +203,10 @@ async def serve(server: str) -> None:
     async with Link(server) as link:
         print(f"Listening on {link.url}", flush=True)
         while line := await lines.readline():
-            print(json.dumps(obey(link, json.loads(line))), flush=True)
+            print(json.dumps(await obey(link, json.loads(line))), flush=True)
 
 
-def obey(link: Link, wish: dict[str, Any]) -> dict[str, Any]:
+async def obey(link: Link, wish: dict[str, Any]) -> dict[str, Any]:
     """Carry out one line of stdin; what to answer.
 
     Raises:
@@ -209,6 +218,8 @@ def obey(link: Link, wish: dict[str, Any]) -> dict[str, Any]:
             if not hasattr(direction.impairment, key):
                 raise AttributeError(f"a line has no {key}")
             setattr(direction.impairment, key, value)
+    if "dark" in wish:
+        await link.darken(wish["dark"])
     if wish.get("cut"):
         link.cut()
     if "lose" in wish:

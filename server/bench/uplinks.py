@@ -92,7 +92,7 @@ class Uplink:
 
     def darken(self, dark: bool) -> None:
         """Let nothing pass in either direction, or all again."""
-        self.line.ask({"up": {"dark": dark}, "down": {"dark": dark}})
+        self.line.ask({"dark": dark})
 
     def _received(self) -> int:
         received: int = self._server.ask()["frames"]["received"]

@@ -1,7 +1,8 @@
 """One peer connection to the server: offer, connect, watch, close.
 
 The server may vanish without a word (kill -9, power). ICE notices after 27 to 39 seconds; the silence where the
-server's reports should be, one in 1.5 seconds at the latest, tells it within three.
+server's reports should be, one in 1.5 seconds at the latest, tells it within three, unless nothing of the server can be
+reached: then it may be the network, and the connection is kept for when that is back.
 """
 
 from __future__ import annotations
@@ -37,12 +38,14 @@ CLOSE_TIMEOUT_S = 3.0
 WATCH_EVERY_S = 0.25
 # The server's reports come every 0.5 to 1.5 s, and its bandwidth estimates every 0.5 s while pictures flow.
 SILENT_S = 2.5
+# After a blackout the server asks for a picture as soon as anything reaches it.
+ECHO_S = 0.5
 # Pictures come in and none goes out: the encoder has died.
 STUCK_S = 3.0
 # At 4 Mbit/s a keyframe fills aiortc's 128 packets, and what has left the history cannot be sent again.
 HISTORY_PACKETS = 1024
-# A line that loses one packet in ten needs 0.12; the allowance, in packets, is for bursts in the beginning.
-REPEATED_SHARE, REPEATED_ALLOWANCE = 0.25, 100
+# A line that loses one packet in ten needs 0.12, and a burst or a keyframe some at once.
+REPEATED_SHARE, REPEATED_AT_ONCE = 0.25, 80
 
 logger = logging.getLogger("surveillx.publisher")
 _offer_loopback: ContextVar[bool] = ContextVar("offer_loopback", default=False)
@@ -84,13 +87,14 @@ def limit_repeats(sender: RTCRtpSender) -> None:
     is left of it would carry repetitions.
     """
     stock: Callable[[int], Coroutine[Any, Any, None]] = vars(type(sender))["_retransmit"].__get__(sender)
-    repeated = 0
+    allowed, counted = float(REPEATED_AT_ONCE), 0
 
     async def retransmit(sequence_number: int) -> None:
-        nonlocal repeated
-        packets = vars(sender)["_RTCRtpSender__packet_count"]
-        if repeated <= REPEATED_ALLOWANCE + REPEATED_SHARE * packets:
-            repeated += 1
+        nonlocal allowed, counted
+        sent: int = vars(sender)["_RTCRtpSender__packet_count"]
+        allowed, counted = min(REPEATED_AT_ONCE, allowed + REPEATED_SHARE * (sent - counted)), sent
+        if allowed >= 1:
+            allowed -= 1
             await stock(sequence_number)
 
     vars(sender).update(_retransmit=retransmit)
@@ -132,6 +136,7 @@ class PublisherPeer:
         self._changed = asyncio.Event()
         self._connection.on("connectionstatechange", self._changed.set)
         self._session_id = ""
+        self._is_waiting = False
 
     def _add(self, track: MediaStreamTrack) -> RTCRtpSender:
         transceiver = self._connection.addTransceiver(track, direction="sendonly")
@@ -181,7 +186,7 @@ class PublisherPeer:
                     await self._changed.wait()
                     self._changed.clear()
             counters, now = await self._counters(), loop.time()
-            if received.lasts(counters["bytesReceived"], now) > SILENT_S:
+            if received.lasts(counters["bytesReceived"], now) > SILENT_S and await self._is_gone(counters):
                 return "The server has vanished."
             still_s = sent.lasts(counters["packetsSent"], now)
             if not still_s:
@@ -189,6 +194,20 @@ class PublisherPeer:
             elif still_s > STUCK_S and captured() > pictures + 1:
                 return "The encoder stands still."
         return "The server has closed the connection."
+
+    async def _is_gone(self, silent: dict[str, Any]) -> bool:
+        """Whether only this connection is dead: the server can be reached, and yet stays silent a moment longer.
+
+        Where it cannot, the network is down, or the server; in either case a new connection would fare no better, and
+        this one goes on at once when it was the network.
+        """
+        if not await self._signalling.knock():
+            if not self._is_waiting:
+                logger.warning("Nothing reaches the server; waiting for the network or for the server.")
+            self._is_waiting = True
+            return False
+        await asyncio.sleep(ECHO_S)
+        return bool((await self._counters())["bytesReceived"] == silent["bytesReceived"])
 
     async def _counters(self) -> dict[str, Any]:
         counters: dict[str, Any] = {"bytesReceived": 0, "packetsSent": 0}

@@ -81,7 +81,8 @@ class _CalmDetector(OveruseDetector):
         self._queue = queue
 
     def detect(self, offset: float, timestamp_delta_ms: float, num_of_deltas: int, now_ms: int) -> BandwidthUsage:
-        found = super().detect(offset, timestamp_delta_ms, num_of_deltas, now_ms)
-        if found is BandwidthUsage.OVERUSING and self._queue.waiting_ms < STANDING_QUEUE_MS:
+        super().detect(offset, timestamp_delta_ms, num_of_deltas, now_ms)
+        if self._queue.waiting_ms < STANDING_QUEUE_MS:
+            # Nothing waits, so nothing drains either: upstream calls that underuse, and stays where it is for seconds.
             self.hypothesis = BandwidthUsage.NORMAL
         return self.hypothesis

@@ -23,9 +23,10 @@ class PromptJitterBuffer(JitterBuffer):
     same at once (RFC 7741 section 4.1 for VP8, RFC 6184 section 5.1 for H.264). It also hands on every frame that a
     late packet completes, where upstream returns one and leaves the others to wait for later packets.
 
-    Once a frame has been lost, those after it would only show smears: it waits for a keyframe, and when it has been
-    told to `give_up` on a hole, goes on with the first complete keyframe behind it. `is_keyframe` is asked of a
-    frame's first packet. `completed` has each frame's RTP timestamp and the moment it was complete.
+    Once a frame has been lost, those after it would only show smears: it waits for a keyframe, and so it does when it
+    has been told to `give_up` on a hole. It goes on with the first complete keyframe, whatever is missing before it.
+    `is_keyframe` is asked of a frame's first packet. `completed` has each frame's RTP timestamp and the moment it was
+    complete.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class PromptJitterBuffer(JitterBuffer):
         loses_frames, newest = super().add(packet)
         if loses_frames:
             self.need_keyframe()
-        if newest is None and self._giving_up and self._skip_to_keyframe():
+        if newest is None and self.waits_for_keyframe and self._skip_to_keyframe():
             newest = self._remove_frame(packet.sequence_number)
         while newest is not None:
             following = self._remove_frame(packet.sequence_number)
