@@ -429,13 +429,13 @@ async def test_a_killed_server_is_missed_and_found_again(clip: Path, caplog: pyt
     server = start_answerer(port)
     try:
         async with publishing(PublisherSettings(server=f"http://127.0.0.1:{port}", source=str(clip))):
-            await asyncio.to_thread(until_sync, lambda: frames_at(port), 20)
+            await asyncio.to_thread(until_sync, lambda: frames_at(port), 45)
             caplog.clear()
             server.kill()
             server.wait()
             await until(lambda: "Nothing reaches the server" in caplog.text)
             server = start_answerer(port)
-            await asyncio.to_thread(until_sync, lambda: frames_at(port), 20)
+            await asyncio.to_thread(until_sync, lambda: frames_at(port), 45)
     finally:
         server.kill()
         server.wait()
@@ -504,7 +504,7 @@ def test_sigterm_ends_it_in_order(clip: Path) -> None:
     options = ("--server", f"127.0.0.1:{port}", "--source", str(clip))
     publisher = subprocess.Popen([sys.executable, "-c", program, *options])
     try:
-        until_sync(lambda: frames_at(port), 20)
+        until_sync(lambda: frames_at(port), 45)
         publisher.send_signal(signal.SIGTERM)
         assert publisher.wait(10) == 0
     finally:

@@ -117,6 +117,18 @@ def _join(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.count, options.clip or _sample_clip())
 
 
+def _loss_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each scenario; default: %(default)s")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios, such as up-5 down-400k")
+    _add_clip(parser)
+
+
+def _loss(options: argparse.Namespace, _settings: Any) -> Result:
+    from .loss import run  # noqa: PLC0415
+
+    return run(options.seconds, options.clip or _sample_clip(), options.only)
+
+
 def _cameras_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="measured at each count; default: %(default)s")
     parser.add_argument("--most", type=int, default=16, help="cameras at the most; default: %(default)s")
@@ -161,6 +173,13 @@ BENCHES = (
         "from the click to the first picture; needs Chromium",
         _join_options,
         _join,
+    ),
+    Bench(
+        "loss",
+        "Bad lines to and from the server, 1280x720 at 30 fps",
+        "loss, blackouts and slow lines on either side, each against its goal; needs Chromium",
+        _loss_options,
+        _loss,
     ),
     Bench(
         "cameras",

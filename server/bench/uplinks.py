@@ -28,12 +28,12 @@ LIVE_GAP_S = 1.0
 
 @dataclass(frozen=True)
 class Row:
-    """One scenario's outcome: the goal in words, the figures, and whether they meet it (None: nothing was promised)."""
+    """One scenario's outcome: the goal in words, the figures, and whether they meet it."""
 
     scenario: str
     goal: str
     figure: str
-    is_met: bool | None
+    is_met: bool
     figures: Mapping[str, float] = field(default_factory=dict)
 
 
