@@ -1,4 +1,4 @@
-"""`surveillx bench loss` works: a short run of each side, and arithmetic. Nothing here says how good the figures are."""
+"""`surveillx bench loss` works: a short run of each side, and arithmetic. Nothing here says how good a figure is."""
 
 from __future__ import annotations
 
