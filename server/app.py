@@ -112,7 +112,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
     recognition.on_state = check
     cameras = Cameras(settings, metrics, bus, recognition)
-    sessions = SessionRegistry(cameras, settings, metrics)
+    sessions = SessionRegistry(cameras, settings, metrics, bus)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     overload.on_change = check
     parts = Parts(

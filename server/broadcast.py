@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any
@@ -22,7 +22,29 @@ from .metrics import Metrics
 from .relay import Picture, Relay
 from .renditions import Rendition, RenditionName, Scaler, renditions
 
+RATE_WINDOW_S = 2.0
+
 PACKETISE: dict[CodecName, Callable[[bytes], tuple[bytes, ...]]] = {"VP8": vp8.packetise, "H264": h264.packetise}
+
+
+class Meter:
+    """How much an encoding sends, or sent when it was last watched."""
+
+    def __init__(self) -> None:
+        self._sizes: deque[tuple[float, int]] = deque()
+
+    def add(self, octets: int) -> None:
+        """So many octets were sent now."""
+        now = time.monotonic()
+        self._sizes.append((now, octets))
+        while self._sizes[0][0] < now - RATE_WINDOW_S:
+            self._sizes.popleft()
+
+    def bps(self) -> float | None:
+        """Bits in a second, of the last `RATE_WINDOW_S`; None where too little was sent to tell."""
+        lasted_s = self._sizes[-1][0] - self._sizes[0][0] if self._sizes else 0.0
+        octets = sum(octets for _, octets in self._sizes)
+        return octets * 8 / lasted_s if lasted_s > RATE_WINDOW_S / 2 else None
 
 
 class Encoding:
@@ -39,6 +61,7 @@ class Encoding:
         active = metrics.encodes_active.labels(*labels)
         self._scaler = scaler
         self._packetise = PACKETISE[codec]
+        self._meter = Meter()
         self._encoder = SharedEncoder(codec, rendition.bitrate_bps, lambda is_active: active.set(float(is_active)))
 
     @property
@@ -59,9 +82,15 @@ class Encoding:
         """Send what `encode` made to the viewers."""
         for packet in packets:
             self._frames_encoded.inc()
+            self._meter.add(packet.size)
             if packet.is_keyframe:
                 self._keyframes.inc()
             self.relay.publish(Picture(packet.pts or 0, packet.is_keyframe, self._packetise(bytes(packet))))
+
+    @property
+    def need_bps(self) -> float:
+        """What a viewer's line must carry: what is or was sent, or what may be."""
+        return self._meter.bps() or float(self.rendition.bitrate_bps)
 
     def close(self) -> None:
         """Free the codec and the frame last scaled."""
@@ -88,6 +117,10 @@ class Broadcast:
     def relay(self, codec: CodecName, rendition: RenditionName) -> Relay:
         """Where to watch this encoding."""
         return self._encodings[codec, rendition].relay
+
+    def needs_bps(self, codec: CodecName) -> list[float]:
+        """What each rendition takes of a line now, the best first."""
+        return [self._encodings[codec, each.name].need_bps for each in self.renditions]
 
     @property
     def viewers(self) -> int:

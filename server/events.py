@@ -18,6 +18,7 @@ CameraState = Literal["online", "stale", "offline"]
 RecognitionState = Literal["off", "starting", "running", "restarting"]
 DatabaseState = Literal["ok", "away"]
 AttendanceSource = Literal["recognised", "manual", "school"]  # school: the school's own program wrote the row
+ViewerRendition = Literal["720p", "360p", "jpeg"]
 
 UNKNOWN = "Unknown"
 
@@ -147,7 +148,17 @@ class Timing:
     server_ms: float
 
 
-Event = Detections | Timing | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
+@dataclass(frozen=True, slots=True)
+class ViewerChanged:
+    """What one viewer is sent from now on, and why in words. "jpeg": its line does not carry the smallest rendition."""
+
+    camera_id: str
+    session_id: str
+    rendition: ViewerRendition
+    reason: str
+
+
+Event = Detections | Timing | ViewerChanged | AttendanceMarked | AttendanceRemoved | CameraChanged | ServerChanged
 
 
 # What each event is called in every message: WebSocket, Socket.IO and webhook.
@@ -158,6 +169,7 @@ TYPES: Mapping[type[Event], str] = {
     AttendanceRemoved: "attendance_removed",
     CameraChanged: "camera",
     ServerChanged: "server",
+    ViewerChanged: "viewer",
 }
 
 # Newer ones take their place.

@@ -21,14 +21,15 @@ from av.video.frame import VideoFrame
 
 from .camera import Camera, Cameras
 from .config import Settings
-from .encode import CodecName
 from .errors import BadRequest, NotFound, Unavailable
+from .events import EventBus, ViewerChanged
 from .metrics import Metrics
+from .renditions import RenditionName
 from .room import shortage
 from .rtc_compat import Downlink, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
-from .switching import Switch
 from .timing import Origin
+from .viewing import Viewing
 
 logger = logging.getLogger("surveillx.sessions")
 
@@ -223,6 +224,10 @@ class ViewerSession(Session):
     peer_direction = "receive"
     codecs = ("video/VP8", "video/H264")
 
+    def __init__(self, camera: Camera, settings: Settings, events: EventBus, start: RenditionName) -> None:
+        super().__init__(camera, settings)
+        self.viewing = Viewing(camera.id, self.id, camera.broadcast, events, start)
+
     def _prepare(self) -> None:
         transceiver = self._peer.addTransceiver("video", "sendonly")
         # Otherwise the viewer's first codec wins. VP8 where it can be: one encode for all viewers.
@@ -230,18 +235,18 @@ class ViewerSession(Session):
         capabilities = RTCRtpSender.getCapabilities("video").codecs
         wanted = [each for each in capabilities if each.mimeType in order]
         transceiver.setCodecPreferences(sorted(wanted, key=lambda each: order.index(each.mimeType)))
-        self._downlink = Downlink(transceiver.sender, on_ready=self._begin, on_keyframe_wanted=self._picture_lost)
-        self._switch = Switch(self._downlink)
+        self._downlink = Downlink(
+            transceiver.sender,
+            on_ready=self._begin,
+            on_keyframe_wanted=self.viewing.request_keyframe,
+            on_feedback=self.viewing.judge,
+        )
 
     def _negotiated(self) -> None:
         pass
 
     def _begin(self, codec: RTCRtpCodecParameters) -> None:
-        name: CodecName = "H264" if codec.mimeType == "video/H264" else "VP8"
-        self._switch.to(self.camera.broadcast.relay(name, "720p"))
-
-    def _picture_lost(self) -> None:
-        self._switch.request_keyframe()
+        self.viewing.begin(self._downlink, "H264" if codec.mimeType == "video/H264" else "VP8")
 
     async def _connected(self) -> str:
         # A connected peer that can be sent nothing any more is closed, so that it comes back.
@@ -256,20 +261,21 @@ class ViewerSession(Session):
         return "the viewer left"
 
     def _release(self, reason: str) -> None:  # noqa: ARG002 - the viewer's reason matters to nobody else
-        self._switch.stop()
+        self.viewing.stop()
 
     def _summary(self) -> str:
         line = self._downlink.feedback.available_bps
         speed = f", its line takes {line // 1000} kbit/s" if line is not None else ""
         refused = f", {self._downlink.refused} retransmissions refused" if self._downlink.refused else ""
-        return f" ({self._switch.delivered} pictures{speed}{refused})"
+        return f" ({self.viewing.delivered} pictures{speed}{refused})"
 
 
 class SessionRegistry:
     """Every open session. `run` must be running for any to be opened."""
 
-    def __init__(self, cameras: Cameras, settings: Settings, metrics: Metrics) -> None:
+    def __init__(self, cameras: Cameras, settings: Settings, metrics: Metrics, events: EventBus) -> None:
         self._cameras = cameras
+        self._events = events
         self._settings = settings
         self._metrics = metrics
         self._sessions: dict[str, Session] = {}
@@ -295,15 +301,21 @@ class SessionRegistry:
             previous.stop("another publisher took over")
         return await self._open(session, offer_sdp)
 
-    async def view(self, camera_id: str, offer_sdp: str) -> tuple[str, str]:
-        """Open a viewer session; returns its id and the answer.
+    async def view(self, camera_id: str, offer_sdp: str, start: RenditionName = "720p") -> tuple[str, str]:
+        """Open a viewer session that begins with the rendition `start`; returns its id and the answer.
 
         Raises:
             NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable: too many
             sessions.
         """
         self._check(ViewerSession, offer_sdp)
-        return await self._open(ViewerSession(self._cameras.get(camera_id), self._settings), offer_sdp)
+        camera = self._cameras.get(camera_id)
+        return await self._open(ViewerSession(camera, self._settings, self._events, start), offer_sdp)
+
+    def viewers(self) -> list[ViewerChanged]:
+        """What the viewers are sent who do not have the best rendition."""
+        viewers = [each.viewing for each in self._sessions.values() if isinstance(each, ViewerSession)]
+        return [each.told for each in viewers if not each.is_best]
 
     async def close(self, session_id: str) -> None:
         """End a session and wait until all it held is free.

@@ -47,6 +47,7 @@ class Switch:
         self._forget_coming()
         if self._present is not None:
             self._present.leave()
+            self._present = None
 
     def take(self, way: _Way, picture: Picture) -> bool:
         """Send a picture that came over `way`; False when the line takes no more."""

@@ -50,7 +50,7 @@ def make_parts(settings: Settings) -> Parts:
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
     attendance = AttendanceStore(database, settings, metrics)
-    sessions = SessionRegistry(cameras, settings, metrics)
+    sessions = SessionRegistry(cameras, settings, metrics, events)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     return Parts(
         settings=settings,

@@ -106,6 +106,7 @@ class Client:
     def __init__(self, http: AsyncClient, camera_id: str = "1") -> None:
         self.peer = new_peer()
         self.session_id = ""
+        self.rendition = ""
         self.received: Counter | None = None
         self._http = http
         self._camera_id = camera_id
@@ -124,6 +125,8 @@ class Client:
     async def _offer(self, path: str) -> None:
         await self.peer.setLocalDescription(await self.peer.createOffer())
         body = {"sdp": self.peer.localDescription.sdp, "type": "offer", "camera_id": self._camera_id}
+        if self.rendition:
+            body["rendition"] = self.rendition
         response = await self._http.post(path, json=body)
         response.raise_for_status()
         answer = response.json()

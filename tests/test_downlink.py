@@ -32,7 +32,7 @@ from av import VideoFrame
 from server import rtc_compat
 from server.encode import SharedEncoder
 from server.relay import Picture, Relay, Subscription
-from server.rtc_compat import Downlink, retransmission
+from server.rtc_compat import Downlink, Feedback, retransmission
 from server.rtc_compat.datagrams import Datagrams, runs
 from server.rtc_compat.history import RTP_HISTORY_PACKETS, History
 from server.rtc_compat.srtp import BURST_PACKETS
@@ -164,13 +164,23 @@ async def test_what_a_viewer_reports_of_its_line_is_kept(hooks: None) -> None:
             await call.report(RtcpPsfbPacket(fmt=RTCP_PSFB_APP, ssrc=1, media_ssrc=0, fci=fci))
         assert call.hook.feedback.available_bps == pytest.approx(400_000, rel=0.01)
         assert call.hook.feedback.available_at <= time.monotonic()
-        for stream in (ssrc, ssrc ^ 1):
+        assert len(news) == 1, "of this stream, and whole"
+
+
+def test_loss_is_counted_over_a_second_not_from_report_to_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Chromium reports: with every NACK, so that one report tells of three packets and the next of none."""
+    feedback, now = Feedback(), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    for number in range(100):
+        now += 0.02
+        for stream in (7, 8):
+            lost = number // 2 if stream == 7 else 0
             info = RtcpReceiverInfo(
-                ssrc=stream, fraction_lost=64, packets_lost=9, highest_sequence=0, jitter=0, lsr=0, dlsr=0
+                ssrc=stream, fraction_lost=255, packets_lost=lost, highest_sequence=2 * number, jitter=0, lsr=0, dlsr=0
             )
-            await call.report(RtcpRrPacket(ssrc=1, reports=[info]))
-        assert call.hook.feedback.fraction_lost == 0.25
-        assert len(news) == 2, "one estimate and one report were of this stream"
+            feedback.take(RtcpRrPacket(ssrc=1, reports=[info]), 7)
+    assert feedback.fraction_lost == pytest.approx(0.25, abs=0.02)
+    assert 100.0 < feedback.reported_at <= now
 
 
 async def test_a_report_of_a_real_viewer_says_how_long_the_way_is(hooks: None) -> None:

@@ -22,6 +22,8 @@
  * @property {import("./webrtc.js").LinkState} webrtc
  * @property {number | null} delayMs from the camera to the screen; null while that is not known
  * @property {string} failure why the last WebRTC attempt ended, or ""
+ * @property {string} rendition what WebRTC sends
+ * @property {string} slow why that is not the best there is, or ""
  * @property {number | null} retryInS seconds to the next attempt; null while one is under way
  * @property {import("./jpeg.js").JpegState} jpeg
  * @property {CameraFact | null} camera null until the server tells
@@ -54,9 +56,11 @@ export function describe(facts) {
  * @param {Facts} facts
  * @returns {View}
  */
-function describeLive({ delayMs }) {
+function describeLive({ delayMs, rendition, slow }) {
   const badge = delayMs === null ? strings.liveBadge : strings.liveDelayBadge(delayMs);
-  return { transport: "webrtc", state: "live", reason: strings.live, badge };
+  return slow
+    ? { transport: "webrtc", state: "live", reason: strings.liveSlow(rendition, slow), badge: strings.slowBadge(badge, rendition) }
+    : { transport: "webrtc", state: "live", reason: strings.live, badge };
 }
 
 /**

@@ -43,6 +43,12 @@ export const strings = {
   liveBadge: "Live · WebRTC",
   /** @param {number} delayMs from the camera to the screen */
   liveDelayBadge: (delayMs) => `Live · WebRTC ${delayMs} ms`,
+  /** @param {string} rendition @param {string} why the server's words */
+  liveSlow: (rendition, why) => `Live over WebRTC in ${rendition}, because ${why}`,
+  /** @param {string} badge what it says on a good line @param {string} rendition */
+  slowBadge: (badge, rendition) => `${badge}, ${rendition}: slow line`,
+  /** @param {string} why the server's words */
+  lineTooSlow: (why) => `This line is too slow for video: ${why}`,
   connectingBadge: "Connecting…",
   stalled: "No new picture",
   /** @param {string} why */

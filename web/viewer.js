@@ -8,11 +8,12 @@
  *   stopped --shown--> running: WebRTC attempt + JPEG
  *   running --WebRTC plays--> JPEG ends
  *   running --WebRTC late, stalled or failed--> JPEG; next attempt after 5 to 60 s, after a lost picture at once
+ *   running --server: the line carries no video--> JPEG; next attempt after 30 s to 5 min
  *   running --server back, network back--> next attempt at once
  *   running --401, 403--> denied: nothing more until the page is loaded anew
  *   any --hidden, page left, element removed--> stopped
  *
- * The element's data-camera, data-transport, data-state and data-reason say what it shows; `ladder.js` has the table.
+ * The element's data-camera, data-transport, data-rendition, data-state and data-reason say what it shows; `ladder.js` has the table.
  */
 
 import { Backoff } from "./backoff.js";
@@ -27,9 +28,14 @@ const FIRST_RETRY_MS = 5_000;
 const LONGEST_RETRY_MS = 60_000;
 /** After a picture was there: the network may only have changed. */
 const PROMPT_RETRY_MS = 300;
+/** After a line that carried not even the smallest rendition: each attempt takes from the JPEG pictures. */
+const FIRST_SLOW_RETRY_MS = 30_000;
+const LONGEST_SLOW_RETRY_MS = 300_000;
 /** A WebRTC picture that lasted this long proves that the way is good. */
 const PROVEN_MS = 10_000;
 const BADGE_MS = 1_000;
+const BEST_RENDITION = "720p";
+const SMALLEST_RENDITION = "360p";
 
 export class SurveillxViewer extends HTMLElement {
   static observedAttributes = ["camera"];
@@ -56,6 +62,11 @@ export class SurveillxViewer extends HTMLElement {
   #failure = "";
   #playingSince = 0;
   #backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS);
+  #slowBackoff = new Backoff(FIRST_SLOW_RETRY_MS, LONGEST_SLOW_RETRY_MS);
+  /** What the server sends; the next attempt begins with it. */
+  #rendition = BEST_RENDITION;
+  /** Why that is not the best one, in words, or "". */
+  #slow = "";
   #retryAt = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
@@ -74,7 +85,7 @@ export class SurveillxViewer extends HTMLElement {
     document.addEventListener("visibilitychange", () => this.#follow(), { signal });
     addEventListener("pagehide", () => this.#stop(), { signal });
     addEventListener("pageshow", () => this.#follow(), { signal });
-    addEventListener("online", () => this.#tryNow(), { signal });
+    addEventListener("online", () => this.#changeLine(), { signal });
     this.#follow();
   }
 
@@ -133,7 +144,7 @@ export class SurveillxViewer extends HTMLElement {
   #start() {
     this.#failure = this.#missing = "";
     this.#backoff.reset();
-    this.#events = new EventsSocket({ cameraId: this.cameraId, types: ["camera", "timing"] });
+    this.#events = new EventsSocket({ cameraId: this.cameraId, types: ["camera", "timing", "viewer"] });
     this.#events.addEventListener("message", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
     this.#events.addEventListener("open", () => this.#compareClocks());
     this.#events.addEventListener("lost", () => this.#forgetCamera());
@@ -168,7 +179,7 @@ export class SurveillxViewer extends HTMLElement {
     clearTimeout(this.#retry);
     this.#retryAt = 0;
     this.#outlived = false;
-    const link = new WebRtcLink(this.cameraId, this.#video, this.#delay);
+    const link = new WebRtcLink(this.cameraId, this.#video, { delay: this.#delay, rendition: this.#rendition });
     this.#webrtc = link;
     link.addEventListener("change", () => this.#webrtcChanged(link));
     link.addEventListener("failed", (event) => this.#webrtcFailed(link, /** @type {CustomEvent} */ (event).detail.error));
@@ -243,6 +254,37 @@ export class SurveillxViewer extends HTMLElement {
     }
   }
 
+  /** Another network, perhaps: what was known of the line is void. */
+  #changeLine() {
+    this.#rendition = BEST_RENDITION;
+    this.#slow = "";
+    this.#slowBackoff.reset();
+    this.#tryNow();
+  }
+
+  /**
+   * The server has put this viewer on another rendition.
+   * @param {{ session_id: string, rendition: string, reason: string }} event
+   */
+  #steered({ session_id: sessionId, rendition, reason }) {
+    const link = this.#webrtc;
+    if (link === null || sessionId !== link.sessionId) {
+      return;
+    }
+    this.#slow = rendition === BEST_RENDITION ? "" : reason;
+    this.#rendition = rendition === "jpeg" ? SMALLEST_RENDITION : rendition;
+    if (rendition === "jpeg") {
+      link.close();
+      this.#webrtc = null;
+      this.#failure = strings.lineTooSlow(reason);
+      this.#retryIn(this.#slowBackoff.next());
+      this.#standIn();
+    } else if (rendition === BEST_RENDITION) {
+      this.#slowBackoff.reset();
+    }
+    this.#render();
+  }
+
   /** JPEG runs exactly while WebRTC shows nothing. */
   #standIn() {
     const wanted = this.#events !== null && this.#webrtc?.state !== "playing";
@@ -262,6 +304,8 @@ export class SurveillxViewer extends HTMLElement {
       this.#delay.compare(event);
     } else if (event.type === "timing") {
       this.#delay.learn(event);
+    } else if (event.type === "viewer") {
+      this.#steered(event);
     } else {
       this.#cameraChanged(event);
     }
@@ -296,6 +340,8 @@ export class SurveillxViewer extends HTMLElement {
       webrtc: this.#webrtc?.state ?? "closed",
       delayMs: this.#delay.milliseconds,
       failure: this.#failure,
+      rendition: this.#rendition,
+      slow: this.#slow,
       retryInS: this.#retryAt ? (this.#retryAt - performance.now()) / 1000 : null,
       jpeg: this.#jpeg?.state ?? "closed",
       camera: this.#camera,
@@ -304,6 +350,7 @@ export class SurveillxViewer extends HTMLElement {
     this.#title.textContent = strings.camera(this.cameraId);
     this.#badge.textContent = view.badge;
     Object.assign(this.dataset, { camera: this.cameraId, transport: view.transport, state: view.state });
+    this.dataset.rendition = view.transport === "webrtc" ? this.#rendition : view.transport;
     if (view.state === "live" && view.transport === "webrtc" && this.#delay.milliseconds !== null) {
       this.dataset.delay = String(this.#delay.milliseconds);
     } else {

@@ -27,6 +27,7 @@ export class WebRtcLink extends EventTarget {
   #cameraId;
   #video;
   #delay;
+  #rendition;
   #abort = new AbortController();
   /** @type {RTCPeerConnection | null} */
   #peer = null;
@@ -45,13 +46,21 @@ export class WebRtcLink extends EventTarget {
   /**
    * @param {string} cameraId
    * @param {HTMLVideoElement} video shows the stream; it must be laid out, or the browser decodes nothing
-   * @param {import("./delay.js").Delay} delay is told of every picture that is shown
+   * @param {object} options
+   * @param {import("./delay.js").Delay} options.delay is told of every picture that is shown
+   * @param {string} options.rendition what to begin with; the server changes it as the line allows
    */
-  constructor(cameraId, video, delay) {
+  constructor(cameraId, video, { delay, rendition }) {
     super();
     this.#cameraId = cameraId;
     this.#video = video;
     this.#delay = delay;
+    this.#rendition = rendition;
+  }
+
+  /** What the server calls this connection; null until it has answered. */
+  get sessionId() {
+    return this.#sessionId;
   }
 
   get state() {
@@ -106,7 +115,7 @@ export class WebRtcLink extends EventTarget {
   #exchange(sdp) {
     return request("/webrtc/viewer", {
       method: "POST",
-      json: { sdp, type: "offer", camera_id: this.#cameraId },
+      json: { sdp, type: "offer", camera_id: this.#cameraId, rendition: this.#rendition },
       signal: this.#abort.signal,
       timeoutMs: ANSWER_WITHIN_MS,
     });

@@ -28,12 +28,13 @@ CLOCK_REQUEST_CHARACTERS = 100
 async def events(socket: WebSocket, parts: PartsDep, camera_id: str | None = None, types: str | None = None) -> None:
     """Send the events of one camera, or of all, and of some `types` (separated by commas) or of all.
 
-    First comes the present state of each camera and of the server.
+    First comes the present state of each camera, of the server, and of the viewers without the best rendition.
     """
     wanted = None if types is None else frozenset(types.split(","))
     await socket.accept()
     with parts.events.subscribe() as subscription:  # before the states are read, so that no change falls between
-        states: list[Event] = [*(camera.changed() for camera in parts.cameras.all()), parts.health.now()]
+        cameras = [camera.changed() for camera in parts.cameras.all()]
+        states: list[Event] = [*cameras, parts.health.now(), *parts.sessions.viewers()]
         send = _Sender(socket, camera_id, wanted)
         try:
             async with asyncio.TaskGroup() as tasks:

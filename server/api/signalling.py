@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import UnsupportedMediaType
+from ..renditions import RenditionName
 from .auth import require_either, require_publish, require_view
 from .parts import PartsDep
 
@@ -22,6 +23,12 @@ class Offer(BaseModel):
     sdp: str
     type: Literal["offer"]
     camera_id: Annotated[str | int, Field(union_mode="left_to_right")] = "1"
+
+
+class ViewerOffer(Offer):
+    """A viewer's offer. `rendition` is what to begin with, for a viewer that knows its line to be slow."""
+
+    rendition: RenditionName = "720p"
 
 
 class Answer(BaseModel):
@@ -50,9 +57,9 @@ async def publish(offer: Offer, parts: PartsDep) -> Answer:
 
 
 @router.post("/viewer", dependencies=[Depends(require_view), Depends(require_json)])
-async def view(offer: Offer, parts: PartsDep) -> Answer:
+async def view(offer: ViewerOffer, parts: PartsDep) -> Answer:
     """A browser asks for a camera's picture."""
-    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp)
+    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition)
     return Answer(sdp=sdp, session_id=session_id)
 
 

@@ -11,7 +11,7 @@ from aioice.ice import CandidatePair
 from aiortc import RTCRtpSender, rtcrtpsender
 from aiortc.rtcdtlstransport import State
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket
+from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket
 
 from .datagrams import Datagrams
 from .feedback import Feedback
@@ -111,6 +111,10 @@ class Downlink:
         """
         return self._retransmission.pad(octets)
 
+    def forget(self) -> None:
+        """Retransmit nothing of what was sent so far: its pictures are given up, and a keyframe follows."""
+        self._retransmission.forget()
+
     def _pair(self) -> CandidatePair | None:
         """The way to the viewer, while there is one."""
         dtls = self._sender.transport
@@ -154,8 +158,9 @@ class Downlink:
     async def _handle_rtcp(self, packet: AnyRtcpPacket) -> None:
         if not isinstance(packet, RtcpPsfbPacket) or packet.fmt != RTCP_PSFB_APP:
             await self._stock_rtcp(packet)
+        if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
+            self.feedback.time_round_trip(packet, private(self._sender, "lsr"), private(self._sender, "lsr_time"))
         if self.feedback.take(packet, self._sender._ssrc):
-            self.feedback.round_trip_s = private(self._sender, "rtt")
             self._on_feedback()
 
     async def _retransmit(self, sequence_number: int) -> None:

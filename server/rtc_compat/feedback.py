@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, RtcpRrPacket, RtcpSrPacket, unpack_remb_fci
 
-_FRACTION = 256  # `fraction lost` is a fixed point number with eight bits (RFC 3550 section 6.4.1)
+# Chromium sends a report with every NACK, dozens a second on a bad line: each one's own `fraction lost` is of a few
+# packets. Loss is counted from the totals instead, over at least so long.
+LOSS_WINDOW_S = 0.8
 
 
 @dataclass(slots=True)
@@ -16,7 +18,8 @@ class Feedback:
     """The newest of each; times are `time.monotonic()`, minus infinity before the first report.
 
     `available_bps` is what the viewer's own estimate allows the server to send (REMB); it never rises above about
-    1.5 times what is sent. `fraction_lost` is 0 to 1, of the packets since the report before.
+    1.5 times what is sent. `fraction_lost` is 0 to 1, of the packets of the last `LOSS_WINDOW_S` or more before
+    `reported_at`.
     """
 
     available_bps: int | None = None
@@ -24,6 +27,7 @@ class Feedback:
     fraction_lost: float = 0.0
     reported_at: float = float("-inf")
     round_trip_s: float | None = None
+    _counted: tuple[float, int, int] | None = None  # when, the highest sequence number, and how many were lost by then
 
     def take(self, packet: AnyRtcpPacket, ssrc: int) -> bool:
         """Read an RTCP packet; whether it said something of the stream `ssrc`."""
@@ -32,6 +36,16 @@ class Feedback:
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             return self._take_reports(packet, ssrc)
         return False
+
+    def time_round_trip(self, packet: RtcpRrPacket | RtcpSrPacket, lsr: int | None, lsr_time: float | None) -> None:
+        """Measure the round trip, where the packet answers the sender report `lsr` of `lsr_time` (time.time()).
+
+        aiortc/rtcrtpsender.py _handle_rtcp_packet knows it too, as a mean of many reports: a queue that grows
+        within a second must be seen within a second.
+        """
+        for report in packet.reports:
+            if lsr_time is not None and report.lsr == lsr and report.dlsr:
+                self.round_trip_s = max(0.0, time.time() - lsr_time - report.dlsr / 65536)
 
     def _take_estimate(self, packet: RtcpPsfbPacket, ssrc: int) -> bool:
         try:
@@ -45,6 +59,18 @@ class Feedback:
 
     def _take_reports(self, packet: RtcpRrPacket | RtcpSrPacket, ssrc: int) -> bool:
         reports = [each for each in packet.reports if each.ssrc == ssrc]
-        if reports:
-            self.fraction_lost, self.reported_at = reports[-1].fraction_lost / _FRACTION, time.monotonic()
-        return bool(reports)
+        return bool(reports) and self._count(time.monotonic(), reports[-1].highest_sequence, reports[-1].packets_lost)
+
+    def _count(self, now: float, highest_sequence: int, packets_lost: int) -> bool:
+        """Read the totals of RFC 3550 section 6.4.1; whether they give a new `fraction_lost`."""
+        if self._counted is None:
+            self._counted = now, highest_sequence, packets_lost
+            return False
+        since, first, lost_before = self._counted
+        expected = highest_sequence - first
+        if now - since < LOSS_WINDOW_S or expected <= 0:
+            return False
+        self.fraction_lost = min(1.0, max(0.0, (packets_lost - lost_before) / expected))
+        self.reported_at = now
+        self._counted = now, highest_sequence, packets_lost
+        return True

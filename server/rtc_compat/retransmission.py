@@ -58,6 +58,10 @@ class Retransmission:
             padded += len(sent.payload)
         return padded
 
+    def forget(self) -> None:
+        """Have nothing to send again."""
+        self._sent = History()
+
     @property
     def _rtx_payload_type(self) -> int | None:
         """None: the viewer has not negotiated a stream of its own for retransmissions."""
