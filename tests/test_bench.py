@@ -19,7 +19,7 @@ from server.bench import add_arguments, browser, clock, latency, viewers
 from server.bench.latency import DIRECT, WITH, WITHOUT
 from server.bench.plot import draw
 from server.bench.processes import BenchError, cpu_seconds, serving, started
-from server.bench.report import Chart, Result, Sample, circumstances, heading, slope, table
+from server.bench.report import Chart, Goal, Result, Sample, circumstances, heading, slope, table
 from server.bench.viewers import Point, ask
 from server.cli import main
 
@@ -157,6 +157,22 @@ def test_a_busy_machine_gives_no_cost() -> None:
     starved = [Point(n, 0.5 - 0.01 * n, 12.0, 3.0) for n in (1, 4, 16)]
     assert viewers.cost(starved) is None
     assert "too busy to keep 27 fps" in viewers.render(starved, starved).text()
+
+
+def test_goals_are_judged() -> None:
+    goals = [Goal("delay", 30.04, 25, "ms"), Goal("fps", 29.5, 29.5, is_least=True)]
+    assert [goal.row for goal in goals] == [
+        ("delay", "30 ms", "at most 25 ms", "missed"),
+        ("fps", "29.5", "at least 29.5", "kept"),
+    ]
+    result = Result(("a",), [("1",)], {}, goals=goals)
+    assert result.text().splitlines()[-1].split() == ["fps", "29.5", "at", "least", "29.5", "kept"]
+    assert [goal["is_kept"] for goal in result.as_json()["goals"]] == [False, True]
+
+
+def test_a_table_is_whole() -> None:
+    with pytest.raises(ValueError, match="as many cells"):
+        Result(("a", "b"), [("1",)], {})
 
 
 def test_arithmetic() -> None:

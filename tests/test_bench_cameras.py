@@ -50,7 +50,8 @@ def test_how_many_are_carried_and_what_one_costs() -> None:
     assert (found.figures["not watched"]["carried"], found.figures["watched"]["carried"]) == (3, 1)
     assert found.figures["not watched"]["cores_each"] == pytest.approx(0.18)
     assert found.notes[0].startswith("not watched: 3 cameras on ")
-    assert found.notes[1] == "one camera, not watched: 0.180 cores (goal: 0.25), of them recognition 0.100"
+    assert found.notes[1] == "one camera, not watched: 0.180 cores, of them recognition 0.100"
+    assert found.goals[0].row == ("a camera that nobody watches", "0.18 core", "at most 0.25 core", "kept")
     assert result([point(1), point(1, watched=True)]).notes[0].startswith("not watched: at least 1 cameras")
     assert result([point(1, fps=3.0)]).figures["not watched"]["cores_each"] is None
 

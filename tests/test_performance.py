@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, page, spread
+from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, goals, page, spread
 
 RUN: dict[str, Any] = {
     "bench": "join",
@@ -21,8 +21,10 @@ RUN: dict[str, Any] = {
     "header": ["what", "n", "median ms"],
     "rows": [["offer to answer", "40", "52"]],
     "notes": ["", "about it:", "a  b\n1  2"],
+    "goals": [{"what": "joins", "row": ["joins", "52 ms", "at most 55 ms", "kept"], "is_kept": True}],
     "figures": {},
 }
+MISSED = {"what": "joins", "row": ["joins", "57 ms", "at most 55 ms", "missed"], "is_kept": False}
 TEMPLATE = "# Page\n\n<!-- join -->\nold\n<!-- end -->\n\nWords.\n\n<!-- soak -->\n<!-- end -->\n"
 
 
@@ -70,6 +72,14 @@ def test_several_runs_are_a_median_and_its_spread(tmp_path: Path) -> None:
     rendered = page(TEMPLATE, tmp_path)
     assert "| offer to answer | 40 | 52 (50 to 57) |" in rendered
     assert "3 runs: the median (least to greatest). 2026-11-23 03:00 UTC" in rendered
+
+
+def test_the_goals_of_all_benches_in_one_table(tmp_path: Path) -> None:
+    (tmp_path / "join-1.json").write_text(json.dumps(RUN))
+    assert "| `join` | joins | 52 ms | at most 55 ms | kept |" in goals(tmp_path)
+    (tmp_path / "join-2.json").write_text(json.dumps({**RUN, "goals": [MISSED]}))
+    assert "| `join` | joins | 54 ms (52 to 57) | at most 55 ms | kept in 1 of 2 |" in goals(tmp_path)
+    assert goals(tmp_path / "none") == NOT_YET
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 KEPT = PAGE.with_suffix("")
 BLOCK = re.compile(r"(<!-- (?P<name>[a-z]+(?:-[a-z]+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(?P<sign>\+?)(?P<number>-?\d+(?:\.(?P<places>\d+))?)(?P<unit>\D*)")
+ALL_GOALS = "goals"
 NOT_YET = "Not measured yet."
 
 Run = dict[str, Any]
@@ -31,7 +32,9 @@ def page(text: str, folder: Path) -> str:
 
 
 def block(name: str, folder: Path) -> str:
-    """One bench's results: the table, what is to be said of it, the circumstances and the plot."""
+    """One bench's results: the table, what is to be said of it, the circumstances and the plot; or all their goals."""
+    if name == ALL_GOALS:
+        return goals(folder)
     runs = runs_of(name, folder)
     if not runs:
         return NOT_YET
@@ -42,6 +45,26 @@ def block(name: str, folder: Path) -> str:
     plots = [file for file in (folder / f"{name}.svg", folder / f"{name}-{len(runs)}.svg") if file.exists()]
     parts += [f"![{newest['title']}]({PAGE.stem}/{plots[0].name})"] if plots else []
     return "\n\n".join(parts)
+
+
+def goals(folder: Path) -> str:
+    """What became of every bench's goals, in the order of the page."""
+    names = [match["name"] for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))]
+    body = [[f"`{name}`", *row] for name in names for row in judged(runs_of(name, folder))]
+    return table(("bench", "goal", "found", "wanted", ""), body) if body else NOT_YET
+
+
+def judged(runs: Sequence[Run]) -> list[list[str]]:
+    """The goals of one bench: what, found, wanted, and in how many of the runs it was kept if not in all or none."""
+    found = []
+    for goal in runs[-1]["goals"] if runs else ():
+        alike = [each for run in runs for each in run["goals"] if each["what"] == goal["what"]]
+        what, _, wanted, judgement = goal["row"]
+        kept = sum(each["is_kept"] for each in alike)
+        if 0 < kept < len(alike):
+            judgement = f"kept in {kept} of {len(alike)}"
+        found.append([what, spread([each["row"][1] for each in alike]), wanted, judgement])
+    return found
 
 
 def runs_of(name: str, folder: Path) -> list[Run]:

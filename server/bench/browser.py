@@ -24,6 +24,8 @@ FLAGS = (
 )
 LIVE_TIMEOUT_S = 20.0
 PICTURES_UNTIL_WARM = 90
+# More pictures without a clock that can be read, and the measurement is none.
+UNREADABLE_SHARE = 0.02
 
 # The layout of the clock, as in `clock`; the time is taken before the canvas is touched.
 READ_CLOCK_SCRIPT = """
@@ -175,7 +177,7 @@ def measure(browser: Browser, url: str, seconds: float) -> Viewing:
         page.close()
     if error := result.get("error"):
         raise BenchError(f"{url}: {error}.")
-    if result["unreadable"] > 0.02 * len(result["values"]):
+    if result["unreadable"] > UNREADABLE_SHARE * len(result["values"]):
         raise BenchError(f"{url}: the clock could not be read in {result['unreadable']} pictures.")
     return _viewing(result)
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from .browser import Viewing, chromium, measure
 from .processes import Serving, serving, started
-from .report import Chart, Result, figures_of, progress, table
+from .report import Chart, Goal, Result, Sample, figures_of, progress, table
 
 DIRECT = "direct, no server"
 WITHOUT = "server, recognition off"
@@ -139,7 +139,18 @@ def render(measured: Mapping[str, Case], chromium_version: str) -> Result:
         ["", "where the milliseconds go (ms; the network is what is left of the median):", _split(legs)],
         _chart(legs),
         {"Chromium": chromium_version},
+        _goals(measured[WITH].viewing, direct),
     )
+
+
+def _goals(viewing: Viewing, direct: Sample) -> list[Goal]:
+    sample = viewing.sample
+    return [
+        Goal("picture later than direct, median", sample.median_ms - direct.median_ms, 25, "ms"),
+        Goal("picture later than direct, p95", sample.p95_ms - direct.p95_ms, 40, "ms"),
+        Goal("pictures a second in the browser", sample.fps, 29.5, is_least=True),
+        Goal("freezes", viewing.freezes, 0),
+    ]
 
 
 def _split(legs: Mapping[str, Mapping[str, float]]) -> str:

@@ -8,7 +8,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +19,8 @@ from .processes import BenchError
 
 # Others' use of the processors, per processor, that a measurement can stand.
 BUSY_LOAD = 0.25
+
+GOALS_HEADER = ("goal", "found", "wanted", "")
 
 
 def circumstances(*packages: str, **more: str) -> dict[str, str]:
@@ -72,10 +74,34 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Goal:
+    """What a bench aims at, and what it found: `value` should be at most `limit`, or at least where `is_least`."""
+
+    what: str
+    value: float
+    limit: float
+    unit: str = ""
+    is_least: bool = False
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the value is within its limit."""
+        return self.value >= self.limit if self.is_least else self.value <= self.limit
+
+    @property
+    def row(self) -> tuple[str, str, str, str]:
+        """What, found, goal, judgement; in words."""
+        unit = f" {self.unit}" if self.unit else ""
+        limit = f"at {'least' if self.is_least else 'most'} {self.limit:g}{unit}"
+        return self.what, f"{self.value:.3g}{unit}", limit, "kept" if self.is_kept else "missed"
+
+
+@dataclass(frozen=True)
 class Result:
     """What a bench found: `rows` under `header` and `notes` to read, `figures` for machines, `chart` to look at.
 
-    `versions` are of what took part besides the server, such as the browser.
+    `goals` are judged by whoever tells the result. `versions` are of what took part besides the server, such as the
+    browser.
     """
 
     header: Sequence[str]
@@ -84,11 +110,17 @@ class Result:
     notes: Sequence[str] = ()
     chart: Chart | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    goals: Sequence[Goal] = ()
+
+    def __post_init__(self) -> None:
+        if any(len(row) != len(self.header) for row in self.rows):
+            raise ValueError("a row has not as many cells as the header")
 
     def text(self) -> str:
-        """The table and the notes."""
+        """The table, the notes, and what became of the goals."""
         with_whom = [", ".join(f"{name} {number}" for name, number in self.versions.items())] if self.versions else []
-        return "\n".join((table(self.header, self.rows), *self.notes, *with_whom))
+        judged = ["", table(GOALS_HEADER, [goal.row for goal in self.goals])] if self.goals else []
+        return "\n".join((table(self.header, self.rows), *self.notes, *judged, *with_whom))
 
     def as_json(self) -> dict[str, Any]:
         """Everything but the chart."""
@@ -97,6 +129,7 @@ class Result:
             "header": list(self.header),
             "rows": [list(row) for row in self.rows],
             "notes": list(self.notes),
+            "goals": [{**asdict(goal), "is_kept": goal.is_kept, "row": goal.row} for goal in self.goals],
             "figures": dict(self.figures),
         }
 
