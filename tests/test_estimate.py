@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+from aiortc.rate import RemoteBitrateEstimator
+
 from server.rtc_compat.estimate import StandingQueue, SteadyEstimator
 
 TICKS_PER_MS = (1 << 18) / 1000
@@ -14,7 +16,9 @@ def ticks(ms: float) -> int:
     return round(ms * TICKS_PER_MS) % (1 << 24)
 
 
-def drive(estimator: SteadyEstimator, seconds: float, rate_bps: int, line_bps: int, start_ms: float = 0.0) -> list[int]:
+def drive(
+    estimator: RemoteBitrateEstimator, seconds: float, rate_bps: int, line_bps: int, start_ms: float = 0.0
+) -> list[int]:
     """Packets at `rate_bps` through a line of `line_bps` with jitter of up to 15 ms; the estimates."""
     chance = random.Random(1)
     found, now, free_at = [], start_ms, 0.0
@@ -48,6 +52,14 @@ def test_a_line_that_is_good_again_is_climbed_quickly() -> None:
     high = drive(estimator, 10, 500_000, 100_000_000, start_ms=12_000)[-1]
     assert high > low or high > 700_000
     assert not estimator.rate_control.near_max
+
+
+def test_a_quiet_moment_does_not_hold_the_estimate() -> None:
+    calm, stock = SteadyEstimator(), RemoteBitrateEstimator()
+    for estimator in (calm, stock):
+        drive(estimator, 10, 600_000, 100_000_000)
+        drive(estimator, 4, 200_000, 100_000_000, start_ms=10_000)
+    assert calm.rate_control.current_bitrate > stock.rate_control.current_bitrate
 
 
 def test_a_repeated_packet_says_nothing_and_time_wraps() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from aiortc.rate import BandwidthUsage, OveruseDetector, RemoteBitrateEstimator
+from aiortc.rate import AimdRateControl, BandwidthUsage, OveruseDetector, RemoteBitrateEstimator
 
 # A line that is full makes packets wait. Less than this is a busy processor or Wi-Fi taking turns.
 STANDING_QUEUE_MS = 40.0
@@ -13,6 +13,8 @@ FULL_QUEUE_MS = 200.0
 TELL_AGAIN_MS = 1000
 # Nothing has waited for so long: the line is not near its limit.
 CALM_MS = 2000
+# What came fades by so much with each estimate, twice a second: by half in seven seconds.
+FADING = 0.95
 # The least delay of so long is taken for that of the empty line; clocks drift by less than 1 ms in it.
 MEMORY_S = 20
 _TICK_MS = 1000 / (1 << 18)  # abs-send-time counts 2**-18 s in 24 bits
@@ -31,6 +33,7 @@ class SteadyEstimator(RemoteBitrateEstimator):
         super().__init__()
         self.queue = StandingQueue()
         self.detector = _CalmDetector(self.queue)
+        self.rate_control = _RateControl()
         self._waited_at_ms = self._told_at_ms = 0
 
     def add(
@@ -46,6 +49,23 @@ class SteadyEstimator(RemoteBitrateEstimator):
             self._told_at_ms = arrival_time_ms
             self.detector.hypothesis = BandwidthUsage.OVERUSING
         return super().add(arrival_time_ms, abs_send_time, payload_size, ssrc)
+
+
+class _RateControl(AimdRateControl):
+    """Upstream's, which never estimates more than 1.5 times what comes just now. A picture in which little moves takes
+    little, and held the estimate where it was: here the most that came in the last seconds counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._most_came = 0.0
+
+    def _clamp_bitrate(self, new_bitrate: int, estimated_throughput: int) -> int:
+        self._most_came = max(float(estimated_throughput), self._most_came * FADING)
+        return super()._clamp_bitrate(new_bitrate, round(self._most_came))
+
+    def _multiplicative_rate_increase(self, new_bitrate: int, last_ms: int, now_ms: int) -> int:
+        # Twice as fast: upstream must not overshoot, for it notices a full queue late or never.
+        return 2 * super()._multiplicative_rate_increase(new_bitrate, last_ms, now_ms)
 
 
 class StandingQueue:
