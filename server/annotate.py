@@ -26,6 +26,9 @@ from .labels import Label, render_label
 CLOCK_RATE = 90_000
 # A box follows its face on the last known motion for so long after it was last seen: nothing is drawn on thin air.
 KEEP_S = 0.5
+# Where results come more slowly it is one and a half of their interval: boxes must not blink, and hidden faces must not
+# show between two results. At most so long.
+LONGEST_KEEP_S = 2.0
 
 # What is pixelated: the face's box and so much of its size on every side (hair, ears, chin), plus what it may have
 # moved since it was seen, a share of its size and of its speed. Wider is better than late.
@@ -68,15 +71,20 @@ class Overlays:
     def __init__(self, *, pixelate_unknown: bool = False) -> None:
         self._pixelate_unknown = pixelate_unknown
         self._latest: Detections | None = None
+        self._keep_s = KEEP_S
 
     def update(self, detections: Detections) -> None:
         """Take over the newest result."""
+        if self._latest is not None and detections.pts > self._latest.pts:
+            interval_s = (detections.pts - self._latest.pts) / CLOCK_RATE
+            self._keep_s = min(max(KEEP_S, 1.5 * interval_s), LONGEST_KEEP_S)
         self._latest = detections
 
     def at(self, pts: int, width: int, height: int) -> list[Overlay]:
         """The overlays of a frame of this size (pixels) at time `pts` (90 kHz): constant velocity from the result.
 
-        A face goes `KEEP_S` after it was last found, however new the result is that still tells of it.
+        A face goes `KEEP_S` after it was last found (later where results are rare), however new the result is that
+        still tells of it.
         """
         latest = self._latest
         if latest is None:
@@ -85,7 +93,7 @@ class Overlays:
         if age_s < 0:
             return []
         scale = (width / latest.width, height / latest.height)
-        fresh = (face for face in latest.faces if age_s + face.unseen_s <= KEEP_S)
+        fresh = (face for face in latest.faces if age_s + face.unseen_s <= self._keep_s)
         return [self._overlay(face, age_s, scale) for face in fresh]
 
     def _overlay(self, face: Face, age_s: float, scale: tuple[float, float]) -> Overlay:

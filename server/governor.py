@@ -79,11 +79,6 @@ class Governor:
         """What the cameras should do."""
         return self._paces[self.step]
 
-    @property
-    def is_exhausted(self) -> bool:
-        """Whether it is strained and no step is left."""
-        return self.step == len(self._paces) - 1 and self._strained_since is not None
-
     def judge(self, reading: Reading, now: float) -> str:
         """Take a reading at the monotonic time `now`; says why when that changed `step`, else nothing."""
         strain, starved = strain_of(reading), reading.recognition_busy > LIMITS.recognition_busy

@@ -37,6 +37,7 @@ class Pulse:
         self._beats = 0
         self._stopped = threading.Event()
         self._stack_at = float("-inf")
+        self._has_told = False
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -67,7 +68,8 @@ class Pulse:
             self._lateness_s += late_s
             self._metrics.loop_lag.observe(late_s)
             self._beat_at = now
-            if late_s > BLOCKED_S:
+            if self._has_told:
+                self._has_told = False
                 logger.warning("the event loop goes on after %.2f s", late_s)
 
     def _watch(self, loop_thread: int) -> None:
@@ -89,3 +91,4 @@ class Pulse:
         self._stack_at = now
         stack = "".join(traceback.format_stack(frame)[-STACK_FRAMES:])
         logger.warning("the event loop has been blocked for %.2f s, at:\n%s", blocked_s, stack)
+        self._has_told = True

@@ -14,6 +14,9 @@ from typing import Protocol
 
 # A viewer joining within this time of a keyframe is given that keyframe and what followed: joins share it.
 SHARE_KEYFRAME_S = 0.1
+# Joins so close to each other share the next one, but nobody waits longer than this after the last.
+JOINS_PAUSE_S = 0.3
+JOINS_PATIENCE_S = 1.4
 
 logger = logging.getLogger("surveillx.relay")
 
@@ -38,26 +41,42 @@ class Line(Protocol):
 
 
 class KeyframeBroker:
-    """Turns any number of wishes for a keyframe into at most one in `interval_s`, for all viewers together."""
+    """Turns any number of wishes for a keyframe into at most one in `interval_s`, for all viewers together.
+
+    Who lost the picture is served as soon as that allows. Who joins shortly after a keyframe waits until nobody else
+    has joined for `JOINS_PAUSE_S`: a class that opens the page at once costs two keyframes, not one for each.
+    """
 
     def __init__(self, interval_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._interval_s = interval_s
         self._clock = clock
-        self._wanted = False
+        self._is_lost = False
+        self._joined_at: float | None = None
         self._granted_at = float("-inf")
 
     def request(self) -> None:
-        """Ask for a keyframe."""
-        self._wanted = True
+        """Ask for a keyframe: a viewer has lost the picture."""
+        self._is_lost = True
+
+    def join(self) -> None:
+        """Ask for a keyframe: a viewer has come."""
+        self._joined_at = self._clock()
 
     def due(self) -> bool:
         """Whether the next frame must be a keyframe; the encoder asks this for every frame."""
-        return self._wanted and self._clock() - self._granted_at >= self._interval_s
+        now = self._clock()
+        since_s = now - self._granted_at
+        return since_s >= self._interval_s and (self._is_lost or self._joins_are_over(now, since_s))
 
     def granted(self) -> None:
         """A keyframe has been encoded, wished for or not."""
-        self._wanted = False
+        self._is_lost, self._joined_at = False, None
         self._granted_at = self._clock()
+
+    def _joins_are_over(self, now: float, since_s: float) -> bool:
+        if self._joined_at is None:
+            return False
+        return now - self._joined_at >= JOINS_PAUSE_S or since_s >= JOINS_PATIENCE_S
 
 
 class Relay:
@@ -91,7 +110,7 @@ class Relay:
             for picture in self._since_keyframe:
                 subscription.take(picture)
         else:
-            self.keyframes.request()
+            self.keyframes.join()
         if len(self._subscriptions) == 1:
             self._on_first()
         return subscription

@@ -139,6 +139,19 @@ def test_a_box_goes_when_its_result_is_old() -> None:
     overlays.update(detections())
     assert overlays.at(9000 + round(KEEP_S * 90_000), 640, 360)
     assert not overlays.at(9001 + round(KEEP_S * 90_000), 640, 360)
+
+
+def test_boxes_do_not_blink_where_results_are_rare() -> None:
+    overlays = Overlays()
+    face = Face(1, None, "Unknown", 1.0, (10.0, 10.0, 20.0, 20.0), is_hidden=True)
+    for second in (0, 1, 2):
+        overlays.update(Detections("1", second * 90_000, 640, 360, (face,)))
+    assert overlays.at(2 * 90_000 + 126_000, 640, 360)[0].pixelated, "hidden until the next result has come"
+    assert not overlays.at(2 * 90_000 + 136_000, 640, 360)
+    overlays.update(Detections("1", 60 * 90_000, 640, 360, (face,)))
+    assert not overlays.at(60 * 90_000 + 181_000, 640, 360), "a pause is no interval"
+    overlays.update(Detections("1", 60 * 90_000 + 15_000, 640, 360, (face,)))
+    assert not overlays.at(61 * 90_000, 640, 360)
     assert not overlays.at(0, 640, 360), "a frame from before"
 
 

@@ -145,18 +145,29 @@ def test_the_latency_table() -> None:
     assert "where the milliseconds go" in result.text()
 
 
+def points(*counts: int, base: float, each: float) -> list[Point]:
+    return [Point(count, base + each * count, 30.0, 29.0) for count in counts]
+
+
 def test_the_viewers_table() -> None:
-    ours = [Point(n, 0.5 + 0.004 * n, 30.0, 29.5) for n in (1, 4, 16)]
-    stock = [Point(n, 0.2 + 0.24 * n, 30.0, 29.0) for n in (1, 2, 3)]
-    text = viewers.render([Point(0, 0.1, 0.0, 0.0), *ours], stock).text()
-    assert "an added viewer: SurveillX 0.0040 cores, aiortc + MediaRelay 0.2400 cores" in text
-    assert "ratio: 1/60" in text
+    ours = [[Point(0, 0.1, 0.0, 0.0), *points(1, 4, 16, base=0.5, each=each)] for each in (0.003, 0.002, 0.004)]
+    others = {viewers.JANUS: [points(1, 16, base=0.1, each=0.006)], viewers.STOCK: [points(1, 2, base=0.2, each=0.24)]}
+    result = viewers.render({viewers.OURS: ours, **others}, {viewers.JANUS: "1.1.2"})
+    assert (viewers.OURS, "16", "0.548", "30.0", "29.0") in result.rows
+    assert "SurveillX: an added viewer costs 0.0030 cores (0.0020 to 0.0040, n = 3)" in result.notes
+    assert "Janus: an added viewer costs 0.0060 cores" in result.notes
+    assert "SurveillX / Janus: 0.500" in result.notes
+    assert "Janus 1.1.2" in result.text()
 
 
 def test_a_busy_machine_gives_no_cost() -> None:
     starved = [Point(n, 0.5 - 0.01 * n, 12.0, 3.0) for n in (1, 4, 16)]
     assert viewers.cost(starved) is None
-    assert "too busy to keep 27 fps" in viewers.render(starved, starved).text()
+    assert "too busy to keep 27 fps" in viewers.render({viewers.OURS: [starved]}, {}).text()
+
+
+def test_without_janus_it_says_what_to_install() -> None:
+    assert "apt-get install janus" in viewers.render({viewers.OURS: [points(1, 2, base=0, each=1)]}, {}).text()
 
 
 def test_goals_are_judged() -> None:

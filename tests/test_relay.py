@@ -111,3 +111,36 @@ def test_keyframes_are_granted_at_most_once_in_the_interval() -> None:
     assert not broker.due(), "too soon after the last one"
     now[0] += 0.5
     assert broker.due(), "the wish is kept"
+
+
+def test_a_class_that_joins_at_once_shares_two_keyframes() -> None:
+    """Sixty-five within a second, one every 16 ms: the first is served at once, all others together."""
+    now = 100.0
+    broker = KeyframeBroker(0.5, clock=lambda: now)
+    granted = []
+    for tick in range(300):
+        now = 100.0 + tick / 128
+        if tick % 2 == 0 and tick <= 128:
+            broker.join()
+        if broker.due():
+            broker.granted()
+            granted.append(tick)
+    assert granted == [0, 128 + 39], "0.3 s after the last one"
+
+
+def test_nobody_waits_long_for_others_to_join_and_a_lost_picture_does_not_wait_for_them() -> None:
+    now = 100.0
+    broker = KeyframeBroker(0.5, clock=lambda: now)
+    broker.join()
+    assert broker.due(), "the last keyframe is long ago"
+    broker.granted()
+    granted = []
+    for tick in range(1, 250):
+        now = 100.0 + tick / 128
+        broker.join()
+        if tick == 200:
+            broker.request()
+        if broker.due():
+            broker.granted()
+            granted.append(tick)
+    assert granted == [180, 180 + 64], "1.4 s; then 0.5 s, because a picture was lost"

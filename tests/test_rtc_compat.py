@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -356,6 +357,35 @@ async def test_a_frame_that_cannot_be_decoded_is_followed_by_a_keyframe(hooks: N
         await until(lambda: asked > 1 and not repairs[0]._buffer.waits_for_keyframe, what="the request is repeated")
         frames = counter.frames
         await until(lambda: counter.frames > frames + 5, what="the picture goes on")
+        repair.cancel()
+
+
+class SlowCodec:
+    """Holds the decoder's thread up until it is told to go on."""
+
+    mimeType = "video/VP8"  # noqa: N815 - as aiortc has it
+
+    def __init__(self) -> None:
+        self.go_on = threading.Event()
+
+    @property
+    def name(self) -> str:
+        self.go_on.wait(10)
+        return "VP8"
+
+
+async def test_a_decoder_that_does_not_keep_up_skips_to_a_keyframe(hooks: None) -> None:
+    repairs: list[UplinkRepair] = []
+    async with call(lambda receiver: repairs.append(UplinkRepair(receiver))) as (_, receiver, counter):
+        await until(lambda: counter.frames > 5)
+        rtp_receiver: Any = receiver.getReceivers()[0]
+        repair, slow = asyncio.create_task(repairs[0].run()), SlowCodec()
+        rtp_receiver._RTCRtpReceiver__decoder_queue.put((slow, JitterFrame(b"\x00damaged", 0)))
+        await until(lambda: repairs[0].undecoded > 10, what="pictures wait")
+        await until(lambda: repairs[0].given_up and not repairs[0].undecoded, what="what waits is let go")
+        slow.go_on.set()
+        frames = counter.frames
+        await until(lambda: counter.frames > frames + 10, what="the picture goes on")
         repair.cancel()
 
 

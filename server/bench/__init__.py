@@ -91,30 +91,35 @@ def _latency(options: argparse.Namespace, _settings: Any) -> Result:
 
 def _viewers_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="measured at each count; default: %(default)s")
-    parser.add_argument(
-        "--counts", type=int, nargs="+", default=[0, 1, 4, 16, 32], help="viewers of our server; default: 0 1 4 16 32"
-    )
-    parser.add_argument(
-        "--stock-counts", type=int, nargs="+", default=[0, 1, 2, 3], help="viewers of stock aiortc; default: 0 1 2 3"
-    )
+    parser.add_argument("--repeats", type=int, default=3, help="how often at each count; default: %(default)s")
+    for name, server, counts in (
+        ("--counts", "our server", [0, 1, 25, 50, 100, 150]),
+        ("--janus-counts", "Janus, if it is installed", [0, 1, 25, 50, 100, 150]),
+        ("--stock-counts", "stock aiortc", [0, 1, 2, 3]),
+    ):
+        text = f"viewers of {server}; default: {' '.join(map(str, counts))}"
+        parser.add_argument(name, type=int, nargs="+", default=counts, help=text)
     _add_clip(parser)
 
 
 def _viewers(options: argparse.Namespace, _settings: Any) -> Result:
-    from .viewers import run  # noqa: PLC0415
+    from .viewers import Wish, run  # noqa: PLC0415
 
-    return run(options.seconds, options.clip or _sample_clip(), options.counts, options.stock_counts)
+    clip = options.clip or _sample_clip()
+    counts = (options.counts, options.janus_counts, options.stock_counts)
+    return run(Wish(options.seconds, options.repeats, clip, *counts))
 
 
 def _join_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--count", type=int, default=40, help="how often; default: %(default)s")
+    parser.add_argument("--count", type=int, default=40, help="how often in the browser; default: %(default)s")
+    parser.add_argument("--viewers", type=int, default=50, help="then so many within a second; default: %(default)s")
     _add_clip(parser)
 
 
 def _join(options: argparse.Namespace, _settings: Any) -> Result:
     from .join import run  # noqa: PLC0415
 
-    return run(options.count, options.clip or _sample_clip())
+    return run(options.count, options.clip or _sample_clip(), options.viewers)
 
 
 def _loss_options(parser: argparse.ArgumentParser) -> None:
@@ -163,7 +168,7 @@ BENCHES = (
     Bench(
         "viewers",
         "Server CPU and viewers, 1280x720 at 30 fps, recognition off",
-        "server CPU for each added viewer, beside stock aiortc; Linux",
+        "server CPU for each added viewer, beside Janus and stock aiortc; Linux",
         _viewers_options,
         _viewers,
     ),

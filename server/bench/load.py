@@ -1,8 +1,9 @@
-"""Many viewers in one process: they connect as browsers do and count packets, but decode nothing (0.006 core each).
+"""Many viewers in one process.
 
-Reads from stdin the number of viewers there should be, or "count"; answers each on stdout in one line of JSON: how many
-pictures each viewer has received so far. `python -m server.bench.load URL [each]`; "each": the n-th watches camera n
-instead of all the first.
+Reads from stdin, a line each: the number of viewers there should be; "count"; or "burst N", N more viewers within one
+second. Answers in one line of JSON: how many pictures each viewer has received so far; after a burst, how many seconds
+each of its viewers waited for its first whole picture.
+`python -m server.bench.load URL [each|janus]`; "each": the n-th watches camera n instead of all the first.
 """
 
 from __future__ import annotations
@@ -12,68 +13,78 @@ import json
 import sys
 
 import httpx
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
-from aiortc.rtp import RtpPacket
 
 from ..publisher.peer import allow_loopback
+from .counting import CONNECT_TIMEOUT_S, CountingViewer, Join, joining
+from .janus import join_janus
 
-CONNECT_TIMEOUT_S = 15.0
+REPORT_INTERVAL_S = 1.0
+BURST_S = 1.0
 
 
-class CountingViewer:
-    """One peer connection whose receiver counts."""
+class Load:
+    """The viewers of one server."""
 
-    def __init__(self) -> None:
-        self.pictures = 0
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        self._connected = asyncio.Event()
-        self._connection.on("connectionstatechange", self._on_state)
-        receiver = self._connection.addTransceiver("video", direction="recvonly").receiver
-        # rtcdtlstransport.py:_handle_rtp_data hands each packet to this method of the receiver: no jitter buffer, no
-        # decoder, no reports.
-        vars(receiver).update(_handle_rtp_packet=self._count)
+    def __init__(self, client: httpx.AsyncClient, which: str) -> None:
+        self._client = client
+        self._which = which
+        self._viewers: list[CountingViewer] = []
 
-    async def _count(self, packet: RtpPacket, **_arrival_time_ms: int) -> None:
-        # The marker ends a picture (RFC 7741, section 4.1).
-        self.pictures += packet.marker
+    async def obey(self, line: str) -> list[float]:
+        """Do what one line asks for; the answer."""
+        if line.startswith("burst "):
+            return await self._burst(int(line.removeprefix("burst ")))
+        while line.isdigit() and len(self._viewers) < int(line):
+            (await self._add(0.0)).read_headers_only()
+        return [viewer.pictures for viewer in self._viewers]
 
-    def _on_state(self) -> None:
-        if self._connection.connectionState == "connected":
-            self._connected.set()
-
-    async def connect(self, client: httpx.AsyncClient, camera_id: str = "1") -> None:
-        """Offer, and wait for the connection.
-
-        Raises:
-            TimeoutError: it does not come.
-            httpx.HTTPError: the server refuses.
-        """
-        await self._connection.setLocalDescription(await self._connection.createOffer())
-        response = await client.post(
-            "/webrtc/viewer",
-            json={"sdp": self._connection.localDescription.sdp, "type": "offer", "camera_id": camera_id},
-        )
-        response.raise_for_status()
-        await self._connection.setRemoteDescription(RTCSessionDescription(response.json()["sdp"], "answer"))
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            await self._connected.wait()
+    async def report(self) -> None:
+        """Let each viewer report once a second, spread over it."""
+        while True:
+            for viewer in tuple(self._viewers):
+                await viewer.report()
+                await asyncio.sleep(REPORT_INTERVAL_S / len(self._viewers))
+            if not self._viewers:
+                await asyncio.sleep(REPORT_INTERVAL_S)
 
     async def close(self) -> None:
-        """Hang up."""
-        await self._connection.close()
+        """Hang up everywhere."""
+        await asyncio.gather(*(viewer.close() for viewer in self._viewers))
+
+    async def _burst(self, count: int) -> list[float]:
+        joined = await asyncio.gather(*(self._add(BURST_S * number / count) for number in range(count)))
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            await asyncio.gather(*(viewer.shown.wait() for viewer in joined))
+        for viewer in joined:
+            viewer.read_headers_only()
+        return [viewer.first_picture_s or 0.0 for viewer in joined]
+
+    async def _add(self, delay_s: float) -> CountingViewer:
+        await asyncio.sleep(delay_s)
+        viewer = CountingViewer()
+        await viewer.connect(self._client, self._join())
+        self._viewers.append(viewer)
+        return viewer
+
+    def _join(self) -> Join:
+        if self._which == "janus":
+            return join_janus
+        return joining(str(len(self._viewers) + 1) if self._which == "each" else "1")
 
 
 async def play(url: str, which: str = "") -> None:
     """Obey stdin until it ends."""
     allow_loopback()
-    viewers: list[CountingViewer] = []
-    async with httpx.AsyncClient(base_url=url, timeout=CONNECT_TIMEOUT_S) as client:
-        while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
-            while line.isdigit() and len(viewers) < int(line):
-                viewers.append(CountingViewer())
-                await viewers[-1].connect(client, str(len(viewers)) if which == "each" else "1")
-            print(json.dumps([viewer.pictures for viewer in viewers]), flush=True)
-    await asyncio.gather(*(viewer.close() for viewer in viewers))
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=CONNECT_TIMEOUT_S, limits=limits) as client:
+        load = Load(client, which)
+        reporting = asyncio.create_task(load.report())
+        try:
+            while line := (await asyncio.to_thread(sys.stdin.readline)).strip():
+                print(json.dumps(await load.obey(line)), flush=True)
+        finally:
+            reporting.cancel()
+            await load.close()
 
 
 if __name__ == "__main__":

@@ -1,30 +1,51 @@
-"""`surveillx bench viewers`: what one more viewer costs the server, beside stock aiortc with MediaRelay.
+"""`surveillx bench viewers`: what one more viewer costs the server, beside Janus and stock aiortc with MediaRelay.
 
-The same camera, the same viewers, one server after the other, in one run. Recognition is off: it costs the same
-whatever the number of viewers. Linux only, for /proc.
+The same camera, the same viewers, one server after the other, in one run: the server on one core, everything else on
+the others. Janus is given the packets that our server sent. Recognition is off: it costs the same whatever the number
+of viewers. Linux only, for /proc.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from statistics import median
 
 import httpx
 
+from . import janus, tape
 from .latency import own_server
-from .processes import BenchError, Child, Serving, cpu_seconds, serving, started
+from .processes import BenchError, Child, Serving, cpu_seconds, on_cores, serving, started
 from .report import Chart, Result, progress, slope
 
 SETTLE_S = 2.0
+TAPE_S = 5.0
 # Viewers who get fewer pictures cost less: such a point says nothing about the cost.
 FULL_RATE_FPS = 27
 CAMERA_TIMEOUT_S = 20.0
+
+OURS, JANUS, STOCK = "SurveillX", "Janus", "aiortc + MediaRelay"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How long each point is measured, how often, and with how many viewers of each server."""
+
+    seconds: float
+    repeats: int
+    clip: str
+    counts: Sequence[int]
+    janus_counts: Sequence[int]
+    stock_counts: Sequence[int]
 
 
 @dataclass(frozen=True)
@@ -37,7 +58,20 @@ class Point:
     worst_fps: float
 
 
-def run(seconds: float, clip: str, counts: Sequence[int], stock_counts: Sequence[int]) -> Result:
+# The points of one server, a list for each repeat.
+Series = Sequence[Sequence[Point]]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A server, what feeds it, and in which way viewers join (`load`)."""
+
+    server: Callable[[], AbstractContextManager[Serving]]
+    source: Callable[[Serving], AbstractContextManager[object]]
+    join: str = "first"
+
+
+def run(wish: Wish) -> Result:
     """Measure.
 
     Raises:
@@ -45,27 +79,54 @@ def run(seconds: float, clip: str, counts: Sequence[int], stock_counts: Sequence
     """
     if not sys.platform.startswith("linux"):
         raise BenchError("This measurement reads /proc and runs on Linux only.")
-    ours = _series(partial(own_server, recognition_every=0), clip, counts, seconds)
-    progress("measured: SurveillX")
-    stock = _series(partial(serving, "server.bench.stock"), clip, stock_counts, seconds)
-    return render(ours, stock)
+    series: dict[str, Series] = {}
+    versions = {}
+    with tempfile.TemporaryDirectory(prefix="surveillx-bench-") as folder:
+        file = Path(folder, "tape")
+        ours = Contestant(partial(own_server, recognition_every=0), partial(_camera, clip=wish.clip))
+        series[OURS] = _series(OURS, ours, wish.counts, wish, file if janus.is_installed() else None)
+        if janus.is_installed():
+            port = janus.free_port(socket.SOCK_DGRAM)
+            theirs = Contestant(partial(janus.janus, port), lambda _: tape.playing(file, port), "janus")
+            series[JANUS] = _series(JANUS, theirs, wish.janus_counts, wish)
+            versions[JANUS] = janus.version()
+    stock = Contestant(partial(serving, "server.bench.stock"), ours.source)
+    series[STOCK] = _series(STOCK, stock, wish.stock_counts, wish)
+    return render(series, versions)
+
+
+def _camera(server: Serving, clip: str) -> AbstractContextManager[object]:
+    return started("server.bench.camera", server.url, clip)
 
 
 def _series(
-    server: Callable[[], AbstractContextManager[Serving]], clip: str, counts: Sequence[int], seconds: float
-) -> list[Point]:
-    with (
-        server() as running,
-        started("server.bench.camera", running.url, clip),
-        started("server.bench.load", running.url) as load,
-    ):
-        wait_for_camera(running)
+    name: str, contestant: Contestant, counts: Sequence[int], wish: Wish, record_to: Path | None = None
+) -> Series:
+    """Measure one server. With `record_to`, what a viewer of it is sent is recorded there first."""
+    server_cores, other_cores = _cores()
+    with ExitStack() as stack:
+        with on_cores(server_cores):
+            running = stack.enter_context(contestant.server())
+        stack.enter_context(on_cores(other_cores))
+        stack.enter_context(contestant.source(running))
+        if contestant.join != "janus":
+            wait_for_camera(running)
+        if record_to is not None:
+            tape.record(running.url, record_to, TAPE_S)
+        load = stack.enter_context(started("server.bench.load", running.url, contestant.join))
         points = []
         for count in sorted(counts):
+            progress(f"measuring: {name}, {count} viewers")
             ask(load, str(count))
             time.sleep(SETTLE_S)
-            points.append(_point(running, load, seconds))
-        return points
+            points.append([_point(running, load, wish.seconds) for _ in range(wish.repeats)])
+        return list(zip(*points, strict=True))
+
+
+def _cores() -> tuple[set[int], set[int]]:
+    """One core for the server, the others for everything else; with one core, that for all."""
+    first, *others = sorted(os.sched_getaffinity(0))
+    return {first}, set(others) or {first}
 
 
 def wait_for_camera(server: Serving) -> None:
@@ -91,8 +152,8 @@ def _point(server: Serving, load: Child, seconds: float) -> Point:
     return Point(len(rates), cores, median(rates or [0.0]), min(rates, default=0.0))
 
 
-def ask(load: Child, line: str) -> list[int]:
-    """Give the viewers' process one line; the pictures each viewer has by then.
+def ask(load: Child, line: str) -> list[float]:
+    """Give the viewers' process one line; its answer (see `load`).
 
     Raises:
         BenchError: it has ended, such as for a refused viewer.
@@ -104,39 +165,61 @@ def ask(load: Child, line: str) -> list[int]:
         answer = ""
     if not answer:
         raise BenchError("The viewers could not connect; their messages are above.")
-    return [int(pictures) for pictures in json.loads(answer)]
+    return [float(number) for number in json.loads(answer)]
 
 
-def render(ours: Sequence[Point], stock: Sequence[Point]) -> Result:
-    """Both series, what an added viewer costs in each (from the first viewer on), and the ratio."""
-    series = {"SurveillX": ours, "aiortc + MediaRelay": stock}
+def render(series: Mapping[str, Series], versions: Mapping[str, str]) -> Result:
+    """All series, what an added viewer costs in each (from the first viewer on), and the ratios to ours."""
+    middle = {name: [_middle(points) for points in zip(*repeats, strict=True)] for name, repeats in series.items()}
     rows = [
         (name, str(point.viewers), f"{point.cores:.3f}", f"{point.median_fps:.1f}", f"{point.worst_fps:.1f}")
-        for name, points in series.items()
+        for name, points in middle.items()
         for point in points
     ]
-    notes = []
-    own_cost, stock_cost = cost(ours), cost(stock)
-    if own_cost is None or stock_cost is None:
-        notes.append(f"no cost of an added viewer: this machine was too busy to keep {FULL_RATE_FPS} fps")
-    else:
-        notes.append(f"an added viewer: SurveillX {own_cost:.4f} cores, aiortc + MediaRelay {stock_cost:.4f} cores")
-        notes.append(f"ratio: 1/{stock_cost / own_cost:.0f}")
+    if JANUS not in series:
+        rows.append((JANUS, "not installed: apt-get install janus", "", "", ""))
+    costs = {name: [found for points in repeats if (found := cost(points))] for name, repeats in series.items()}
     return Result(
         ("server", "viewers", "cores", "fps (median)", "fps (worst)"),
         rows,
         {
-            "points": {name: [asdict(point) for point in points] for name, points in series.items()},
-            "cores_per_viewer": {name: cost(points) for name, points in series.items()},
+            "points": {
+                name: [[asdict(each) for each in points] for points in repeats] for name, repeats in series.items()
+            },
+            "cores_per_viewer": costs,
         },
-        notes,
+        [*(_in_words(name, found) for name, found in costs.items()), *_ratios(costs)],
         Chart(
             "Server CPU and viewers",
             "viewers",
             "cores",
-            {name: [(point.viewers, point.cores) for point in points] for name, points in series.items()},
+            {name: [(point.viewers, point.cores) for point in points] for name, points in middle.items()},
         ),
+        versions,
     )
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    """One point of several repeats: the median cost, and the worst viewer of all."""
+    return Point(
+        points[0].viewers,
+        median(point.cores for point in points),
+        median(point.median_fps for point in points),
+        min(point.worst_fps for point in points),
+    )
+
+
+def _in_words(name: str, costs: Sequence[float]) -> str:
+    if not costs:
+        return f"{name}: no cost of an added viewer; this machine was too busy to keep {FULL_RATE_FPS} fps"
+    spread = f" ({min(costs):.4f} to {max(costs):.4f}, n = {len(costs)})" if len(costs) > 1 else ""
+    return f"{name}: an added viewer costs {median(costs):.4f} cores{spread}"
+
+
+def _ratios(costs: Mapping[str, Sequence[float]]) -> list[str]:
+    ours = costs.get(OURS)
+    others = {name: median(found) for name, found in costs.items() if name != OURS and found}
+    return [f"{OURS} / {name}: {median(ours) / other:.3f}" for name, other in others.items()] if ours else []
 
 
 def cost(points: Sequence[Point]) -> float | None:

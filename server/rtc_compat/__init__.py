@@ -11,6 +11,7 @@ from .feedback import Feedback
 from .ice import add_public_address, choose_addresses, clean_offer, installed
 from .jitter import PromptJitterBuffer
 from .sender_clock import SenderClock
+from .tap import send_rtcp, tap_datagrams, tap_packets, widen
 from .uplink import UplinkRepair
 from .versions import TESTED, warn_if_untested
 
@@ -27,5 +28,9 @@ __all__ = [
     "clean_offer",
     "close_peer",
     "installed",
+    "send_rtcp",
+    "tap_datagrams",
+    "tap_packets",
     "warn_if_untested",
+    "widen",
 ]

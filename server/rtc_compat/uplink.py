@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import queue
 import threading
 import time
 from collections.abc import Callable
@@ -25,6 +26,8 @@ GIVE_UP_S = 0.3
 # Requests for a keyframe: the first may be lost, but each that is not costs the line a whole picture.
 ASK_AGAIN_S = (0.3, 0.6, 1.2, 2.0)
 MAX_NACKS = 256
+# Pictures that wait for the decoder, two thirds of a second of them: it will not catch up by itself.
+MOST_UNDECODED = 20
 
 
 class UplinkRepair:
@@ -74,6 +77,8 @@ class UplinkRepair:
         if missing.oldest_s(now) > GIVE_UP_S and not buffer.waits_for_keyframe:
             self.given_up += 1
             buffer.give_up()
+        if self.undecoded > MOST_UNDECODED:
+            self._let_go()
         if due := missing.due(now, MAX_NACKS):
             await self._receiver._send_rtcp_nack(buffer.media_ssrc, sorted(due))
         if not buffer.waits_for_keyframe:
@@ -92,6 +97,16 @@ class UplinkRepair:
         # What RTCRtpReceiver._handle_rtp_packet does with the one frame it is given.
         frame.timestamp = private(self._receiver, "timestamp_mapper").map(frame.timestamp)
         private(self._receiver, "decoder_queue").put((self._codec(packet), frame))
+
+    def _let_go(self) -> None:
+        """Decode nothing of what waits and go on with the next keyframe: the queue is unbounded, delay must not be."""
+        waiting = private(self._receiver, "decoder_queue")
+        with suppress(queue.Empty):
+            while (task := waiting.get_nowait()) is not None:
+                del task
+            waiting.put(None)  # it asks the decoder's thread to end
+        self.given_up += 1
+        self._buffer.need_keyframe()
 
     def _is_keyframe(self, packet: RtpPacket) -> bool:
         return begins_keyframe(self._codec(packet).name, getattr(packet, "_data"))  # noqa: B009 - as in `jitter`
