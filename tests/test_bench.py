@@ -158,6 +158,10 @@ def test_the_viewers_table() -> None:
     assert "Janus: an added viewer costs 0.0060 cores" in result.notes
     assert "SurveillX / Janus: 0.500" in result.notes
     assert "Janus 1.1.2" in result.text()
+    assert [goal.row[1:] for goal in result.goals] == [
+        ("0.5 times that of Janus", "at most 1 times that of Janus", "kept"),
+        ("29 fps", "at least 29 fps", "kept"),
+    ]
 
 
 def test_a_busy_machine_gives_no_cost() -> None:

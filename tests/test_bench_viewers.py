@@ -97,3 +97,4 @@ def test_the_table_of_joins() -> None:
         ("many within a second: to first whole picture", "2", "1000", "1500"),
     ]
     assert result.notes == ["keyframes until all 2 had their picture: 2"]
+    assert [goal.is_kept for goal in result.goals] == [True] * 4

@@ -6,7 +6,7 @@ many viewers join within one second, as a class does that opens the page at once
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from .browser import chromium
 from .latency import own_server
 from .processes import BenchError, started
-from .report import Chart, Result, Sample, figures_of, progress
+from .report import Chart, Goal, Result, Sample, figures_of, progress
 from .viewers import ask
 
 if TYPE_CHECKING:
@@ -143,4 +143,15 @@ def render(joins: list[dict[str, float]], at_once: Burst, chromium_version: str)
             "points",
         ),
         {"Chromium": chromium_version},
+        goals=_goals(samples, at_once.keyframes),
     )
+
+
+def _goals(samples: Mapping[str, Sample], keyframes: int) -> list[Goal]:
+    _, shown, many = samples.values()
+    return [
+        Goal("first picture, median", shown.median_ms, 250, "ms"),
+        Goal("first picture, p95", shown.p95_ms, 450, "ms"),
+        Goal(f"first picture of {len(many.values_ms)} within a second, p95", many.p95_ms, 2000, "ms"),
+        Goal("keyframes for them", keyframes, 2),
+    ]

@@ -25,12 +25,13 @@ import httpx
 from . import janus, tape
 from .latency import own_server
 from .processes import BenchError, Child, Serving, cpu_seconds, on_cores, serving, started
-from .report import Chart, Result, progress, slope
+from .report import Chart, Goal, Result, progress, slope
 
 SETTLE_S = 2.0
 TAPE_S = 5.0
 # Viewers who get fewer pictures cost less: such a point says nothing about the cost.
 FULL_RATE_FPS = 27
+GOAL_FPS = 29
 CAMERA_TIMEOUT_S = 20.0
 
 OURS, JANUS, STOCK = "SurveillX", "Janus", "aiortc + MediaRelay"
@@ -196,7 +197,17 @@ def render(series: Mapping[str, Series], versions: Mapping[str, str]) -> Result:
             {name: [(point.viewers, point.cores) for point in points] for name, points in middle.items()},
         ),
         versions,
+        _goals(middle, costs),
     )
+
+
+def _goals(middle: Mapping[str, Sequence[Point]], costs: Mapping[str, Sequence[float]]) -> list[Goal]:
+    most = middle[OURS][-1]
+    goals = [Goal(f"the worst of {most.viewers} viewers", most.worst_fps, GOAL_FPS, "fps", is_least=True)]
+    if costs[OURS] and costs.get(JANUS):
+        ratio = median(costs[OURS]) / median(costs[JANUS])
+        goals.insert(0, Goal("cost of a viewer more", ratio, 1, "times that of Janus"))
+    return goals
 
 
 def _middle(points: Sequence[Point]) -> Point:
