@@ -29,6 +29,7 @@ def _setting(default: Any, text: str) -> Any:
 
 _AT_LEAST_ONE = (
     "jpeg_every",
+    "max_connecting",
     "max_sessions",
     "video_bitrate_bps",
     "video_low_bitrate_bps",
@@ -64,6 +65,7 @@ class Settings:
     silent_close_s: float = _setting(10.0, "a publisher silent for this long is closed")
     close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
+    max_connecting: int = _setting(64, "of them those that do not stand yet; more are refused with 503 for the moment")
 
     video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers, 720p at most")
     video_low_bitrate_bps: int = _setting(300_000, "bitrate of the 360p picture, for viewers behind a slow line")

@@ -49,6 +49,7 @@ class Session(ABC):
         self.id = secrets.token_urlsafe(16)
         self.camera = camera
         self.closed = asyncio.Event()
+        self.has_connected = False
         self._settings = settings
         # No ICE servers: the default is a public STUN server, and waiting for one holds up every answer.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -120,6 +121,7 @@ class Session(ABC):
             )
         if state != "connected":
             return "the connection could not be established"
+        self.has_connected = True
         logger.info("%s %s of camera %s connected", self.kind, self.id, self.camera.id)
         return await self._connected()
 
@@ -353,6 +355,10 @@ class SessionRegistry:
                 f"This server serves {self._settings.max_sessions} connections at a time, and all are taken.",
                 headers={"Retry-After": "10"},
             )
+        connecting = sum(not session.has_connected for session in self._sessions.values())
+        if connecting >= self._settings.max_connecting:
+            self._metrics.offers.labels(kind.kind, "full").inc()
+            raise Unavailable("Too many are connecting just now.", headers={"Retry-After": "1"})
         if what := shortage():
             self._metrics.offers.labels(kind.kind, "full").inc()
             logger.warning("a %s was refused: the server has no room: %s", kind.kind, what)

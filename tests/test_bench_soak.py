@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -61,12 +63,26 @@ def test_a_clock_that_cannot_be_read_is_no_result() -> None:
 
 
 @pytest.mark.timeout(110)
-def test_a_short_soak(tmp_path: Path) -> None:
+def test_an_interrupted_soak_tells_what_it_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_text: str) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    for name, value in (("READ_EVERY_S", 0.5), ("TELL_EVERY", 8), ("progress", interrupt)):
+        monkeypatch.setattr(soak, name, value)
     kept, plot = tmp_path / "soak.json", tmp_path / "soak.svg"
-    assert main(["bench", "soak", "--minutes", "0.1", "--json", str(kept), "--plot", str(plot)]) == 0
+    assert main(["bench", "soak", "--minutes", "60", "--json", str(kept), "--plot", str(plot)]) == 0
+    assert "ended before its time: interrupted" in capsys.readouterr().out
     result = json.loads(kept.read_text())
+    assert (len(result["figures"]["readings"]), result["figures"]["ended"]) == (8, "interrupted")
     rows = {row[0]: row[1:] for row in result["rows"]}
     assert rows["connections"] == ["11"] * 4
     assert float(rows["server memory, MB"][0]) > 50
     assert float(rows["fps, decoding viewer"][3]) > 0
     assert "delay, ms" in plot.read_text()
+
+
+def test_too_short_a_soak_is_no_result() -> None:
+    with pytest.raises(BenchError, match="too early to say anything: interrupted"):
+        soak.render([moment(0.5, 200.0, 80)], "interrupted")

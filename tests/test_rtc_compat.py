@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 import threading
@@ -16,6 +17,7 @@ import ifaddr
 import pytest
 from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
+from aiortc.rate import RateBucket, RemoteBitrateEstimator
 from aiortc.rtp import (
     RtpPacket,
     is_rtcp,
@@ -23,6 +25,7 @@ from aiortc.rtp import (
 
 from server import rtc_compat
 from server.rtc_compat import PromptJitterBuffer, UplinkRepair, jitter
+from server.rtc_compat.estimate import LateEstimator
 from server.rtc_compat.missing import MissingPackets
 
 from .peers import Counter, PatternTrack, connect, drop_datagrams, new_peer
@@ -387,6 +390,30 @@ async def test_a_decoder_that_does_not_keep_up_skips_to_a_keyframe(hooks: None) 
         frames = counter.frames
         await until(lambda: counter.frames > frames + 10, what="the picture goes on")
         repair.cancel()
+
+
+# --- what a connection costs to make ----------------------------------------------------------------------------
+
+
+async def test_a_connection_that_only_sends_has_no_estimator(hooks: None) -> None:
+    def buckets() -> int:
+        return sum(isinstance(each, RateBucket) for each in gc.get_objects())
+
+    before = buckets()
+    peer = new_peer()
+    peer.addTransceiver("video", "sendonly")
+    assert buckets() <= before
+    await peer.close()
+
+
+def test_the_late_estimator_says_what_upstreams_says() -> None:
+    late, upstream = LateEstimator(), RemoteBitrateEstimator()
+    packets = [
+        {"arrival_time_ms": 10 * n, "abs_send_time": 2621 * n, "payload_size": 1200, "ssrc": 1} for n in range(1000)
+    ]
+    estimates = [late.add(**packet) for packet in packets]
+    assert estimates == [upstream.add(**packet) for packet in packets]
+    assert any(estimates)
 
 
 # --- trap 21: datagrams of strangers ----------------------------------------------------------------------------

@@ -13,6 +13,8 @@ import httpx
 import pytest
 from aiortc import RTCPeerConnection
 
+from server.bench.churn import offer_in_vain
+
 from .live import Live, live
 from .peers import Client, PatternTrack, new_peer
 from .wait import until
@@ -283,6 +285,17 @@ async def test_sessions_beyond_the_limit_are_told_to_come_back(tmp_path: Path) -
             await viewer(server, clients)
         assert caught.value.response.status_code == 503
         assert caught.value.response.headers["retry-after"]
+
+
+async def test_offers_that_nobody_completes_are_bounded_and_forgotten(tmp_path: Path) -> None:
+    async with live(tmp_path, connect_timeout_s=2.0, max_connecting=2) as server, AsyncExitStack() as clients:
+        await publisher(server, clients)
+        watcher = await viewer(server, clients)
+        await until(lambda: is_pattern(watcher), what="both are connected")
+        assert await offer_in_vain(server.url, 5) == {200: 2, 503: 3}
+        await watch(watcher)
+        await until(lambda: server.parts.sessions.counts() == {"publisher": 1, "viewer": 1}, what="they are forgotten")
+        await watch(await viewer(server, clients))
 
 
 async def test_shutdown_with_viewers_ends_everything(tmp_path: Path) -> None:

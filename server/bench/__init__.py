@@ -7,8 +7,10 @@ result. Modules are imported when their bench runs: they need the server's packa
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -54,13 +56,27 @@ def _measuring(bench: Bench) -> Callable[[argparse.Namespace, Any], int]:
         from .processes import BenchError  # noqa: PLC0415
 
         try:
-            _measure(bench, options, settings)
+            with _interrupted_by_sigterm():
+                _measure(bench, options, settings)
         except BenchError as error:
             print(f"surveillx bench: {error}", file=sys.stderr)
             return 1
+        except KeyboardInterrupt:
+            print("surveillx bench: interrupted", file=sys.stderr)
+            return 130  # as shells have it: 128 + SIGINT
         return 0
 
     return run
+
+
+@contextmanager
+def _interrupted_by_sigterm() -> Iterator[None]:
+    """SIGTERM as SIGINT: the processes of a measurement are ended, and those that take long tell what they have."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _measure(bench: Bench, options: argparse.Namespace, settings: Any) -> None:
@@ -157,6 +173,18 @@ def _soak(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.minutes, options.clip or _sample_clip())
 
 
+def _churn_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--connects", type=int, default=1000, help="viewers that come and go; default: %(default)s")
+    parser.add_argument("--offers", type=int, default=500, help="offers never completed; default: %(default)s")
+    _add_clip(parser)
+
+
+def _churn(options: argparse.Namespace, _settings: Any) -> Result:
+    from .churn import run  # noqa: PLC0415
+
+    return run(options.connects, options.offers, options.clip or _sample_clip())
+
+
 BENCHES = (
     Bench(
         "latency",
@@ -199,6 +227,13 @@ BENCHES = (
         "what grows, lags or drifts in an hour; Linux",
         _soak_options,
         _soak,
+    ),
+    Bench(
+        "churn",
+        "Viewers and publishers that come and go, 1280x720 at 30 fps",
+        "what connections leave behind that end well, badly or never begin; Linux",
+        _churn_options,
+        _churn,
     ),
 )
 

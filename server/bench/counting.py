@@ -23,8 +23,8 @@ CONNECT_TIMEOUT_S = 15.0
 Join = Callable[[httpx.AsyncClient, RTCPeerConnection], Awaitable[None]]
 
 
-def joining(camera_id: str) -> Join:
-    """How a viewer joins our server (and what speaks like it)."""
+def joining(camera_id: str, on_session: Callable[[str], None] = lambda _session_id: None) -> Join:
+    """How a viewer joins our server (and what speaks like it); `on_session` is told the session's id."""
 
     async def join(client: httpx.AsyncClient, peer: RTCPeerConnection) -> None:
         peer.addTransceiver("video", direction="recvonly")
@@ -32,7 +32,9 @@ def joining(camera_id: str) -> Join:
         offer = {"sdp": peer.localDescription.sdp, "type": "offer", "camera_id": camera_id}
         response = await client.post("/webrtc/viewer", json=offer)
         response.raise_for_status()
-        await peer.setRemoteDescription(RTCSessionDescription(response.json()["sdp"], "answer"))
+        answer = response.json()
+        on_session(answer["session_id"])
+        await peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
 
     return join
 

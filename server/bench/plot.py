@@ -17,6 +17,8 @@ SIZE_INCHES = (8.0, 4.5)
 INK = "#7b8a8b"
 COLOURS = ("#0f9a9e", "#d98324", "#7a5ad0", "#c23b5e", "#4c9a4c", "#8a8f98", "#b5a642", "#3f6fb5")
 BAR_SHARE = 0.8
+# More of them are a line only.
+MARKED_POINTS = 40
 
 
 def require_drawable(file: Path) -> None:
@@ -83,7 +85,8 @@ def _fill(axes: Axes, chart: Chart) -> None:
             axes.bar(x, y, BAR_SHARE, below, label=name, color=colour)
             below = [base + top for base, top in zip(below, y, strict=True)]
         else:
-            marker = "o" if chart.kind == "points" or len(points) < 40 else ""
-            axes.plot(x, y, marker, linestyle="none" if chart.kind == "points" else "-", label=name, color=colour)
+            marker = "o" if chart.kind == "points" or len(points) < MARKED_POINTS else "none"
+            style = "none" if chart.kind == "points" else "-"
+            axes.plot(x, y, marker=marker, linestyle=style, label=name, color=colour)
     if chart.categories:
         axes.set_xticks(range(len(chart.categories)), chart.categories)

@@ -48,6 +48,7 @@ def started(module: str, *arguments: str, settings: Mapping[str, str] | None = N
         stdout=subprocess.PIPE,
         text=True,
         env=_environment(settings or {}),
+        start_new_session=True,  # the terminal's SIGINT is for the bench, which ends its processes in order
     )
     try:
         yield Child(process.pid, cast("IO[str]", process.stdin), cast("IO[str]", process.stdout))

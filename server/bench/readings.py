@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -9,7 +10,14 @@ import httpx
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
 
+from .processes import BenchError
+
 LAG = "surveillx_loop_lag_seconds_bucket"
+
+# What comes and goes by itself: a connection of HTTP, a thread that waits for work.
+SLACK = 2
+POLL_S = 0.5
+HTTP_TIMEOUT_S = 15.0
 
 
 @dataclass(frozen=True)
@@ -28,10 +36,36 @@ class Reading:
     step: int
     lag: Mapping[float, float]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """What must be given back."""
+        return {"files": self.files, "threads": self.threads, "tasks": self.tasks, "connections": self.sessions}
+
+    def left_over(self, before: Reading) -> dict[str, int]:
+        """What there is more than `before`, beyond the slack; of connections there is none."""
+        more = {name: count - before.counts[name] for name, count in self.counts.items()}
+        return {name: count for name, count in more.items() if count > (0 if name == "connections" else SLACK)}
+
+
+def asking(url: str) -> httpx.Client:
+    """A client that asks now and then: a connection kept for the next time may be closed by the server just then."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, timeout=HTTP_TIMEOUT_S, limits=limits)
+
 
 def read(pid: int, http: httpx.Client) -> Reading:
-    """Read all of it now."""
-    process = psutil.Process(pid)
+    """Read all of it now.
+
+    Raises:
+        BenchError: the server does not answer or is not there any more.
+    """
+    try:
+        return _read(psutil.Process(pid), http)
+    except (httpx.HTTPError, psutil.NoSuchProcess) as error:
+        raise BenchError(f"The server does not tell how it is: {error!r}.") from error
+
+
+def _read(process: psutil.Process, http: httpx.Client) -> Reading:
     values, lag = _metrics(http)
     with process.oneshot():
         return Reading(
@@ -63,6 +97,19 @@ def _metrics(http: httpx.Client) -> tuple[dict[str, float], dict[float, float]]:
             if sample.name == LAG:
                 lag[float(sample.labels["le"])] = sample.value
     return values, lag
+
+
+def settled(pid: int, http: httpx.Client, before: Reading, timeout_s: float) -> tuple[Reading, float]:
+    """Wait until nothing is left over of what has come since `before`: how it is then, and after how many seconds.
+
+    After `timeout_s` it is how it is by then.
+    """
+    began = time.monotonic()
+    while True:
+        now, passed_s = read(pid, http), time.monotonic() - began
+        if not now.left_over(before) or passed_s > timeout_s:
+            return now, passed_s
+        time.sleep(POLL_S)
 
 
 def lag_quantile_ms(before: Mapping[float, float], after: Mapping[float, float], share: float) -> float:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -17,7 +17,7 @@ import httpx
 
 from .latency import own_server
 from .processes import BenchError, Child, started
-from .readings import Reading, lag_quantile_ms, read
+from .readings import Reading, asking, lag_quantile_ms, read
 from .report import Chart, Result, line, progress
 from .viewers import ask, wait_for_camera
 
@@ -54,17 +54,17 @@ class Moment:
 
 
 def run(minutes: float, clip: str) -> Result:
-    """Watch for so long.
+    """Watch for so long, or until SIGINT or SIGTERM; then it tells what it has.
 
     Raises:
-        BenchError: this is not Linux, the server does not start, or camera or viewers fail.
+        BenchError: this is not Linux, the server does not start, or it ends before there is anything to tell.
     """
     if not sys.platform.startswith("linux"):
         raise BenchError("This measurement reads /proc and runs on Linux only.")
     with (
         own_server(recognition_every=5) as server,
         started("server.bench.camera", server.url, clip),
-        httpx.Client(base_url=server.url) as http,
+        asking(server.url) as http,
     ):
         wait_for_camera(server)
         with (
@@ -73,33 +73,38 @@ def run(minutes: float, clip: str) -> Result:
         ):
             ask(load, str(COUNTING_VIEWERS))
             look(watcher)
-            return render(_observe(server.pid, http, load, watcher, minutes))
+            moments: list[Moment] = []
+            ended = ""
+            try:
+                for moment in _observe(server.pid, http, load, watcher, minutes):
+                    moments.append(moment)
+                    if len(moments) % TELL_EVERY == 0:
+                        progress(f"{moment.minute:.1f} of {minutes:g} minutes: {moment.reading.rss_mb:.0f} MB")
+            except KeyboardInterrupt:
+                ended = "interrupted"
+            except BenchError as error:
+                ended = str(error)
+            return render(moments, ended)
 
 
-def _observe(pid: int, http: httpx.Client, load: Child, watcher: Child, minutes: float) -> list[Moment]:
+def _observe(pid: int, http: httpx.Client, load: Child, watcher: Child, minutes: float) -> Iterator[Moment]:
     every_s = min(READ_EVERY_S, minutes * 60 / READINGS_AT_LEAST)
     began = read_at = time.monotonic()
     reading, counts, _ = read(pid, http), ask(load, "count"), look(watcher)
-    moments: list[Moment] = []
     while time.monotonic() < began + minutes * 60:
         time.sleep(max(0.0, read_at + every_s - time.monotonic()))
         before, reading = reading, read(pid, http)
         counts_before, counts = counts, ask(load, "count")
         seen, passed_s = look(watcher), time.monotonic() - read_at
         read_at += passed_s
-        moments.append(
-            Moment(
-                minute=(read_at - began) / 60,
-                reading=reading,
-                lag_p99_ms=lag_quantile_ms(before.lag, reading.lag, 0.99),
-                delays_ms=seen["delays_ms"],
-                fps=seen["pictures"] / passed_s,
-                worst_fps=min(after - before for before, after in zip(counts_before, counts, strict=True)) / passed_s,
-            )
+        yield Moment(
+            minute=(read_at - began) / 60,
+            reading=reading,
+            lag_p99_ms=lag_quantile_ms(before.lag, reading.lag, 0.99),
+            delays_ms=seen["delays_ms"],
+            fps=seen["pictures"] / passed_s,
+            worst_fps=min(after - before for before, after in zip(counts_before, counts, strict=True)) / passed_s,
         )
-        if len(moments) % TELL_EVERY == 0:
-            progress(f"{moments[-1].minute:.1f} of {minutes:g} minutes: {reading.rss_mb:.0f} MB")
-    return moments
 
 
 def look(watcher: Child) -> dict[str, Any]:
@@ -119,8 +124,16 @@ def look(watcher: Child) -> dict[str, Any]:
     return seen
 
 
-def render(moments: Sequence[Moment]) -> Result:
-    """What changed between the end of the warm-up and the end, and the judgements."""
+def render(moments: Sequence[Moment], ended: str = "") -> Result:
+    """What changed between the end of the warm-up and the end, and the judgements.
+
+    `ended` is why it ended before its time.
+
+    Raises:
+        BenchError: there is too little to tell.
+    """
+    if len(moments) < READINGS_AT_LEAST // 2:
+        raise BenchError(f"It ended too early to say anything{ended and ': '}{ended}.")
     warm = warmed_up(moments)
     growth, error = line([(moment.minute / 60, moment.reading.rss_mb) for moment in warm])
     lag = {
@@ -131,9 +144,15 @@ def render(moments: Sequence[Moment]) -> Result:
     return Result(
         ("what", "warmed up", "at the end", "least", "most"),
         _rows(warm),
-        {"minutes": round(moments[-1].minute, 2), **figures, "readings": [_figures(moment) for moment in moments]},
+        {
+            "minutes": round(moments[-1].minute, 2),
+            "ended": ended,
+            **figures,
+            "readings": [_figures(moment) for moment in moments],
+        },
         [
             f"{moments[-1].minute:.1f} minutes, of which the first {warm[0].minute:.1f} do not count",
+            *([f"ended before its time: {ended}"] if ended else []),
             *_judgement(figures),
         ],
         _chart(moments),

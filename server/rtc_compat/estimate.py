@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import cached_property
 
 from aiortc.rate import AimdRateControl, BandwidthUsage, OveruseDetector, RemoteBitrateEstimator
 
@@ -93,6 +94,24 @@ class StandingQueue:
         elif delay_ms < self._least[-1][1]:
             self._least[-1] = (second, delay_ms)
         self.waiting_ms = delay_ms - min(least for _, least in self._least)
+
+
+class LateEstimator:
+    """aiortc's estimator, made with the first packet.
+
+    aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ makes one for every receiver, which is over a thousand objects
+    (rate.py RateCounter, one for each millisecond). The receiver of a viewer's connection never gets a packet.
+    """
+
+    @cached_property
+    def _estimator(self) -> RemoteBitrateEstimator:
+        return RemoteBitrateEstimator()
+
+    def add(
+        self, arrival_time_ms: int, abs_send_time: int, payload_size: int, ssrc: int
+    ) -> tuple[int, list[int]] | None:
+        """Take a packet; a new estimate in bit/s and the SSRCs it is for, when there is one."""
+        return self._estimator.add(arrival_time_ms, abs_send_time, payload_size, ssrc)
 
 
 class _CalmDetector(OveruseDetector):

@@ -1,4 +1,4 @@
-"""Hooks into ICE: which addresses are offered, and whose datagrams are listened to."""
+"""Process-wide hooks: which addresses are offered, whose datagrams are listened to, what a receiver is made of."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from weakref import WeakKeyDictionary
 
 import aioice.ice
 import ifaddr
+from aiortc import rtcrtpreceiver
+
+from .estimate import LateEstimator
 
 logger = logging.getLogger("surveillx.rtc")
 
@@ -37,6 +40,8 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         (aioice.ice, "get_host_addresses", host_addresses),
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
         (stun, "request", _timed(stun.request)),
+        # aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ too.
+        (rtcrtpreceiver, "RemoteBitrateEstimator", LateEstimator),
     ]
     stock = [getattr(owner, name) for owner, name, _ in hooks]
     for owner, name, hook in hooks:
