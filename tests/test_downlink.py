@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ from av import VideoFrame
 
 from server import rtc_compat
 from server.encode import SharedEncoder
-from server.relay import Picture, Relay, Subscription
+from server.relay import KeyframeBroker, Picture, Relay, Subscription
 from server.rtc_compat import Downlink, Feedback, retransmission
 from server.rtc_compat.datagrams import Datagrams, runs
 from server.rtc_compat.history import RTP_HISTORY_PACKETS, History
@@ -98,7 +99,7 @@ async def watching(film: Callable[[int, bool], VideoFrame] | None = None) -> Asy
     hook = Downlink(
         rtp_sender,
         on_ready=lambda _codec: subscriptions.append(relay.subscribe(hook)),
-        on_keyframe_wanted=relay.keyframes.request,
+        on_keyframe_wanted=lambda: relay.keyframes.request(),  # noqa: PLW0108 - a test changes the broker
     )
     viewer.addTransceiver("video", "recvonly")
     await connect(sender, viewer)
@@ -348,6 +349,27 @@ async def test_a_sender_that_fails_ends_and_can_be_closed(hooks: None, caplog: p
 
 
 # --- floods, and padding ----------------------------------------------------------------------------------------
+
+
+async def test_a_flood_of_wishes_for_keyframes_costs_two_a_second(hooks: None) -> None:
+    """FAULTS row 14, for all viewers together: 100 a second are as good as one."""
+    async with watching() as call:
+        call.relay.keyframes = KeyframeBroker(0.5)
+        keyframes_at: list[float] = []
+        stock = call.relay.publish
+
+        def publish(picture: Picture) -> None:
+            if picture.is_keyframe:
+                keyframes_at.append(time.monotonic())
+            stock(picture)
+
+        call.relay.publish = publish  # type: ignore[method-assign]
+        before = call.counter.frames
+        while len(keyframes_at) < 4:
+            await call.report(picture_lost(call.sender._ssrc))
+            await asyncio.sleep(0.01)
+        assert all(later - earlier >= 0.49 for earlier, later in pairwise(keyframes_at))
+        assert call.counter.frames > before, "the picture goes on meanwhile"
 
 
 async def test_retransmissions_are_capped(hooks: None) -> None:

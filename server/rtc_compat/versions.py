@@ -1,11 +1,11 @@
-"""Which versions of aiortc and aioice the hooks were written and tested against."""
+"""Which versions of aiortc, aioice and pylibsrtp the hooks were written and tested against."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import logging
 
-TESTED = {"aiortc": ("1.16.0",), "aioice": ("0.13.0",)}
+TESTED = {"aiortc": ("1.16.0",), "aioice": ("0.13.0",), "pylibsrtp": ("1.0.0",)}
 
 logger = logging.getLogger("surveillx.rtc")
 
