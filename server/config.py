@@ -68,7 +68,7 @@ class Settings:
     max_connecting: int = _setting(64, "of them those that do not stand yet; more are refused with 503 for the moment")
 
     video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers, 720p at most")
-    video_low_bitrate_bps: int = _setting(300_000, "bitrate of the 360p picture, for viewers behind a slow line")
+    video_low_bitrate_bps: int = _setting(250_000, "bitrate of the 360p picture, for viewers behind a slow line")
     keyframe_interval_s: float = _setting(0.5, "at most one requested keyframe in this time, for all viewers together")
 
     recognition_every: int = _setting(5, "recognise every n-th frame; 0 switches recognition off")

@@ -17,7 +17,8 @@ from typing import Protocol
 
 # A line is overrun when less is available than so much of what is sent, and packets are lost or queue up.
 AVAILABLE_SHARE = 0.85
-LOSS = 0.05
+# On a lossy line that is fast enough, the estimate lags behind a livelier scene too: only more than such a line loses.
+LOSS = 0.15
 # Shorter ones build up in a busy server or viewer too, and pass.
 QUEUE_S = 0.5
 # So much is lost that no retransmission makes up for it, whatever the reason.
@@ -47,6 +48,7 @@ PROBE_GROWTH = 1.25
 PROBE_LEAD = 1.3
 PROBE_QUEUE_S = 0.1
 PROBE_FALL = 0.92
+PROBE_LOSS = 0.05
 PROBE_HOLD_S = 1.5
 PROBE_LONGEST_S = 60.0
 
@@ -212,7 +214,7 @@ class Steering:
 
     def _is_too_much(self, now: float, probe: _Probe, feedback: Feedback) -> bool:
         fell = feedback.available_bps is not None and feedback.available_bps < PROBE_FALL * probe.best_estimate_bps
-        loses_more = feedback.fraction_lost > probe.loss_before + LOSS
+        loses_more = feedback.fraction_lost > probe.loss_before + PROBE_LOSS
         queues = self._queue_s(feedback) > PROBE_QUEUE_S
         return fell or loses_more or queues or now - probe.began_at > PROBE_LONGEST_S
 
