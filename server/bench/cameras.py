@@ -200,13 +200,18 @@ def _rates(before: Sequence[int], after: Sequence[int], passed: float) -> list[f
 
 
 def processor_seconds(pid: int) -> dict[str, float]:
-    """CPU seconds of a server so far, by part; its children are recognition. Linux (proc(5), task/TID/stat)."""
+    """CPU seconds of a server so far, by part; its children are recognition. Linux (proc(5), task/TID/stat).
+
+    Threads that have ended are "other": only the process remembers what they took.
+    """
     seconds = dict.fromkeys(PARTS, 0.0)
     for task in Path(f"/proc/{pid}/task").iterdir():
         name, spent = _thread(task)
         part = next((part for prefix, part in _THREADS.items() if name.startswith(prefix)), "other")
         seconds["loop" if task.name == str(pid) else part] += spent
-    seconds["recognition"] = cpu_seconds(pid) - _own(pid)
+    own = _own(pid)
+    seconds["other"] += max(0.0, own - sum(seconds.values()))
+    seconds["recognition"] = cpu_seconds(pid) - own
     return seconds
 
 
