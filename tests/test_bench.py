@@ -175,14 +175,15 @@ def test_without_janus_it_says_what_to_install() -> None:
 
 
 def test_goals_are_judged() -> None:
-    goals = [Goal("delay", 30.04, 25, "ms"), Goal("fps", 29.5, 29.5, is_least=True)]
+    goals = [Goal("join", 1523.4, 2000), Goal("delay", 30.04, 25, "ms"), Goal("fps", 29.5, 29.5, is_least=True)]
     assert [goal.row for goal in goals] == [
+        ("join", "1523", "at most 2000", "kept"),
         ("delay", "30 ms", "at most 25 ms", "missed"),
         ("fps", "29.5", "at least 29.5", "kept"),
     ]
     result = Result(("a",), [("1",)], {}, goals=goals)
     assert result.text().splitlines()[-1].split() == ["fps", "29.5", "at", "least", "29.5", "kept"]
-    assert [goal["is_kept"] for goal in result.as_json()["goals"]] == [False, True]
+    assert [goal["is_kept"] for goal in result.as_json()["goals"]] == [True, False, True]
 
 
 def test_a_table_is_whole() -> None:

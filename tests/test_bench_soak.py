@@ -50,6 +50,7 @@ def test_an_hour_is_judged_without_its_first_ten_minutes() -> None:
     result = soak.render(hour)
     assert result.figures["memory_mb_per_hour"] == pytest.approx(6.0)
     assert result.figures["drift_ms"] == 10
+    assert [goal.is_kept for goal in result.goals] == [False, True, True]
     assert result.figures["lag_p99_ms"] == pytest.approx(9.64, abs=0.01)
     assert "first 10.0 do not count" in result.notes[0]
     assert "memory: +6.0 MB an hour" in result.notes[1]

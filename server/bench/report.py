@@ -92,8 +92,13 @@ class Goal:
     def row(self) -> tuple[str, str, str, str]:
         """What, found, goal, judgement; in words."""
         unit = f" {self.unit}" if self.unit else ""
-        limit = f"at {'least' if self.is_least else 'most'} {self.limit:g}{unit}"
-        return self.what, f"{self.value:.3g}{unit}", limit, "kept" if self.is_kept else "missed"
+        limit = f"at {'least' if self.is_least else 'most'} {_brief(self.limit)}{unit}"
+        return self.what, f"{_brief(self.value)}{unit}", limit, "kept" if self.is_kept else "missed"
+
+
+def _brief(value: float) -> str:
+    """Three figures, or all before the point."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
 @dataclass(frozen=True)
