@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from fractions import Fraction
 
 import av
@@ -11,6 +12,7 @@ import pytest
 
 from server.bench import add_arguments, downlinks, loss, uplinks
 from server.bench.downlinks import Look, Watched
+from server.bench.namespaces import own_network
 from server.bench.processes import BenchError
 from server.bench.uplinks import Row, Stretch
 
@@ -33,11 +35,22 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def test_a_bad_uplink_is_measured(clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uplinks, "WARM_S", 0.5)
+    with own_network() as has_one:  # whether this machine lets us
+        pass
     result = loss.run(2.0, clip, ["up-5"])
+    assert result.figures["up-5"]["lost_by"] == ("nft" if has_one else "proxy")
     assert result.header[0] == "scenario"
     assert result.figures["up-5"]["sent"] > 10
     assert 0 < result.figures["up-5"]["share"] <= 1
     assert "of 1 goals met" in result.text()
+
+
+def test_without_rights_the_proxy_loses(clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(uplinks, "WARM_S", 0.5)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    result = loss.run(1.0, clip, ["up-5"])
+    assert result.figures["up-5"]["lost_by"] == "proxy"
+    assert "Random loss: by the proxy" in result.text()
 
 
 def test_a_bad_downlink_is_measured(clip: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,7 +77,7 @@ def test_the_table_says_what_was_not_met() -> None:
         "a": Row("one", "<= 1 s", "0.5 s", True, {"longest_gap_s": 0.5}),
         "b": Row("two", "<= 1 s", "2 s", False),
     }
-    result = loss.render(rows, 3.0, {})
+    result = loss.render(rows, 3.0, {}, "proxy")
     assert [row[-1] for row in result.rows] == ["yes", "NO"]
     assert "1 of 2 goals met; 3 s each" in result.text()
     assert result.chart is not None

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the pages, a font with all scripts for the names, PostgreSQL's
-# server programs (no server is left running).
+# server programs (no server is left running). On Linux as root also what loses packets in a network of the tests' own.
 set -euo pipefail
 
 missing=()
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 compgen -G "/usr/share/fonts/*/unifont/*" >/dev/null || compgen -G "/usr/share/fonts/*/*/NotoSansCJK*" >/dev/null || missing+=(fonts-unifont)
 command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/dev/null || missing+=(postgresql)
+if [ "$(id -u)" -eq 0 ] && [ "$(uname)" = Linux ]; then
+    command -v nft >/dev/null || missing+=(nftables)
+    command -v ip >/dev/null || missing+=(iproute2)
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 if ! command -v apt-get >/dev/null; then

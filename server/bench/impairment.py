@@ -38,7 +38,7 @@ class Impairment:
 
 @dataclass
 class Counted:
-    """What came: datagrams, those of them that were lost on purpose, and pictures (of one sender; H.264 and VP8)."""
+    """What came: datagrams, those of them that were lost here, and pictures (of one sender; H.264 and VP8)."""
 
     datagrams: int = 0
     octets: int = 0
@@ -48,12 +48,17 @@ class Counted:
 
 @dataclass
 class Direction:
-    """One direction of a line, shared by all that goes through it. `seed` makes its losses repeatable."""
+    """One direction of a line, shared by all that goes through it. `seed` makes its losses repeatable.
+
+    What is sent on carries the `mark` (SO_MARK of socket(7)); with one, random loss is left to the kernel's packet
+    filter, see `namespaces`.
+    """
 
     seed: int = 1
     impairment: Impairment = field(default_factory=Impairment)
     counted: Counted = field(default_factory=Counted)
     lose: Callable[[bytes], bool] | None = None
+    mark: int = 0
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)  # noqa: S311 - repeatable, not secret
@@ -110,7 +115,7 @@ class Direction:
         if bad.burst and self._random.random() < bad.burst:
             self._left_of_burst = bad.burst_length - 1
             return True
-        return bool(bad.loss) and self._random.random() < bad.loss
+        return bool(bad.loss) and not self.mark and self._random.random() < bad.loss
 
     def _fits(self, octets: int, now: float) -> bool:
         """Queue it before the slow part of the line, if there is room."""

@@ -15,7 +15,8 @@ that came and those that were lost: {"up": {"loss": 0.05, "delay_s": 0.025}, "do
 are those of `Impairment`; a field keeps its value until it is changed. {"dark": true} is a blackout of media and HTTP
 alike, until {"dark": false}; {"cut": true} makes all connections until now
 lead nowhere for ever, as a change of network does; {"lose": "up"} loses the next video packet of that direction and all
-that repeats it. It ends with its stdin, or on SIGTERM. Event loop's thread only.
+that repeats it. In a network of the bench's own (`namespaces`) the kernel's packet filter loses what `loss` asks for.
+It ends with its stdin, or on SIGTERM. Event loop's thread only.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from dataclasses import asdict
 from types import TracebackType
 from typing import Any, Self
 
+from . import namespaces
 from .hop import Hop
 from .impairment import Direction, LosePacketForGood
 
@@ -40,11 +42,16 @@ Address = tuple[str, int]
 
 
 class Link:
-    """A line to the server at `server`; use as an async context manager."""
+    """A line to the server at `server`; use as an async context manager.
 
-    def __init__(self, server: str, host: str = "127.0.0.1", seed: int = 1) -> None:
-        self.up = Direction(seed)
-        self.down = Direction(seed + 1)
+    `by_filter` leaves random loss to the kernel's packet filter, where it has been prepared (`namespaces.has_filter`).
+    """
+
+    def __init__(self, server: str, host: str = "127.0.0.1", seed: int = 1, *, by_filter: bool = False) -> None:
+        marks = namespaces.MARKS if by_filter else {"up": 0, "down": 0}
+        self.by_filter = by_filter
+        self.up = Direction(seed, mark=marks["up"])
+        self.down = Direction(seed + 1, mark=marks["down"])
         self._hop = Hop(server, host, self._offered, self._answered)
         self._paths: list[Path] = []
 
@@ -125,8 +132,10 @@ class Path:
         def from_server(data: bytes, _address: Address) -> None:
             down.carry(data, to_client)
 
-        near, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(from_client), sock=_socket(server[0]))
-        far, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(from_server), sock=_socket(server[0]))
+        near, _ = await loop.create_datagram_endpoint(
+            lambda: _Datagrams(from_client), sock=_socket(server[0], down.mark)
+        )
+        far, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(from_server), sock=_socket(server[0], up.mark))
         return cls(near, far)
 
     @property
@@ -152,10 +161,12 @@ class _Datagrams(asyncio.DatagramProtocol):
         pass
 
 
-def _socket(host: str) -> socket.socket:
+def _socket(host: str, mark: int) -> socket.socket:
     own = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
     # A keyframe comes in one go.
     own.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
+    if mark:
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_MARK, mark)
     own.bind((host, 0))
     own.setblocking(False)
     return own
@@ -200,7 +211,7 @@ async def serve(server: str) -> None:
     lines = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     loop.add_signal_handler(signal.SIGTERM, lines.feed_eof)
-    async with Link(server) as link:
+    async with Link(server, by_filter=namespaces.has_filter()) as link:
         print(f"Listening on {link.url}", flush=True)
         while line := await lines.readline():
             print(json.dumps(await obey(link, json.loads(line))), flush=True)
@@ -211,6 +222,7 @@ async def obey(link: Link, wish: dict[str, Any]) -> dict[str, Any]:
 
     Raises:
         AttributeError: a field that no `Impairment` has.
+        OSError: the packet filter refuses a loss.
     """
     directions = {"up": link.up, "down": link.down}
     for name, direction in directions.items():
@@ -218,6 +230,8 @@ async def obey(link: Link, wish: dict[str, Any]) -> dict[str, Any]:
             if not hasattr(direction.impairment, key):
                 raise AttributeError(f"a line has no {key}")
             setattr(direction.impairment, key, value)
+    if link.by_filter and any("loss" in wish.get(name, {}) for name in directions):
+        await namespaces.lose({name: direction.impairment.loss for name, direction in directions.items()})
     if "dark" in wish:
         await link.darken(wish["dark"])
     if wish.get("cut"):
