@@ -23,6 +23,7 @@ from .camera import Camera, Cameras
 from .config import Settings
 from .errors import BadRequest, NotFound, Unavailable
 from .events import EventBus, ViewerChanged
+from .heap import give_back_after
 from .metrics import Metrics
 from .renditions import RenditionName
 from .room import shortage
@@ -282,10 +283,12 @@ class SessionRegistry:
         self._metrics = metrics
         self._sessions: dict[str, Session] = {}
         self._tasks: asyncio.TaskGroup | None = None
+        self._ended = asyncio.Event()
 
     async def run(self, ready: asyncio.Event) -> None:
         """Run sessions until cancelled, then close them all."""
         async with asyncio.TaskGroup() as self._tasks:
+            self._tasks.create_task(give_back_after(self._ended), name="surveillx-heap")
             ready.set()
             await asyncio.Event().wait()
 
@@ -389,3 +392,4 @@ class SessionRegistry:
         finally:
             gauge.dec()
             self._sessions.pop(session.id, None)
+            self._ended.set()

@@ -33,6 +33,8 @@ ROUND = 100
 VANISHING = 10
 # A peer that has vanished is noticed by ICE after 27 to 39 s (RFC 7675, and aioice's patience), then closed.
 SETTLE_S = 60.0
+# So soon the server gives free memory back (server/heap.py).
+HEAP_S = 3.0
 # Offers are made by so many at once; a server that limits says 429 or 503.
 OFFERS_AT_ONCE = 20
 OFFER_TIMEOUT_S = 30.0
@@ -143,7 +145,7 @@ class _Scene:
             for how in ("delete", "close"):
                 _send(visitors, "publisher", how, 1)
         fps = (self._pictures() - pictures) / (time.monotonic() - began)
-        reading, settled_s = settled(self.server.pid, self.http, first, SETTLE_S)
+        reading, settled_s = self._settled(first)
         return Stop(connects, reading, settled_s, fps, joined_s)
 
     def _vanish(self, count: int) -> list[float]:
@@ -159,9 +161,15 @@ class _Scene:
         quiet_fps = self._fps(WATCHED_S)
         pictures, began = self._pictures(), time.monotonic()
         statuses = asyncio.run(offer_in_vain(self.server.url, offers))
-        reading, settled_s = settled(self.server.pid, self.http, first, SETTLE_S)
+        reading, settled_s = self._settled(first)
         fps = (self._pictures() - pictures) / (time.monotonic() - began)
         return Flood(offers, dict(statuses), Stop(offers, reading, settled_s, fps), quiet_fps)
+
+    def _settled(self, first: Reading) -> tuple[Reading, float]:
+        """How the server is when nothing is left over, and after how many seconds that was."""
+        _, settled_s = settled(self.server.pid, self.http, first, SETTLE_S)
+        time.sleep(HEAP_S)
+        return read(self.server.pid, self.http), settled_s
 
     def _fps(self, seconds: float) -> float:
         pictures, began = self._pictures(), time.monotonic()
