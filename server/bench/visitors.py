@@ -22,7 +22,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, V
 from ..publisher.peer import allow_loopback
 from .counting import CountingViewer, joining
 
-AT_ONCE = 4
+AT_ONCE = 2
 TIMEOUT_S = 20.0
 POLL_S = 0.01
 TAKEN_POLL_S = 0.2
