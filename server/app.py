@@ -87,7 +87,17 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router)
     pages.mount_static(app)
     app.mount("/socket.io", legacy.asgi)
+    _build_routes(app)
     return app
+
+
+def _build_routes(app: FastAPI) -> None:
+    """FastAPI builds included routes with the first request (fastapi/routing.py effective_candidates), up to 0.4 s on
+    the event loop, in which no picture would be sent: a request that fits nothing does it now.
+    """
+    nowhere = {"type": "http", "method": "GET", "path": "/", "root_path": "", "headers": [], "path_params": {}}
+    for route in app.routes:
+        route.matches(nowhere)
 
 
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:

@@ -32,8 +32,8 @@ class Reading:
     recognition_busy: float = 0.0
 
 
-# A server at its ease is below 5 ms, 25 ms, 1, 0.2 and 0.6 (a 720p30 camera watched, faces in the picture). Late
-# pictures are two intervals of 30 fps old. The recognition process is niced and may be in use all the time; only when
+# Chosen, not measured: twice and more of what one watched 720p30 camera shows on a machine at its ease. Late pictures
+# are two intervals of 30 fps old. The recognition process is niced and may be in use all the time; only when
 # that lasts do the cameras wait for each other's results.
 LIMITS = Reading(loop_lag_s=0.030, picture_age_s=0.066, undecoded=4, camera_busy=0.90, recognition_busy=0.95)
 # Below these it may do more again. Shares are those expected after the step.
