@@ -30,7 +30,7 @@ def require_drawable(file: Path) -> None:
     if file.suffix.lower() not in FORMATS:
         raise BenchError(f"The plot {file} must end with .svg or .png.")
     try:
-        import matplotlib  # noqa: F401, PLC0415 - a development package, only for whoever wants a plot
+        import matplotlib.figure  # noqa: F401, PLC0415 - a development package, only for whoever wants a plot
     except ImportError as error:
         raise BenchError("A plot needs matplotlib: `pip install matplotlib`.") from error
 
