@@ -119,10 +119,11 @@ class Path:
         client: list[Address] = []
 
         def to_server(data: bytes) -> None:
-            far.sendto(data, server)
+            if not far.is_closing():  # what was on its way when the line was cut
+                far.sendto(data, server)
 
         def to_client(data: bytes) -> None:
-            if client:
+            if client and not near.is_closing():
                 near.sendto(data, client[0])
 
         def from_client(data: bytes, address: Address) -> None:
