@@ -33,7 +33,7 @@ from av import VideoFrame
 from server import rtc_compat
 from server.encode import SharedEncoder
 from server.relay import KeyframeBroker, Picture, Relay, Subscription
-from server.rtc_compat import Downlink, Feedback, retransmission
+from server.rtc_compat import Downlink, Feedback, downlink, retransmission
 from server.rtc_compat.datagrams import Datagrams, runs
 from server.rtc_compat.history import RTP_HISTORY_PACKETS, History
 from server.rtc_compat.srtp import BURST_PACKETS
@@ -382,6 +382,18 @@ async def test_retransmissions_are_capped(hooks: None) -> None:
         allowed = retransmission.RETRANSMIT_SHARE * repeats.sent_octets + retransmission.RETRANSMIT_ALLOWANCE_BYTES
         assert repeats.repeated_octets <= allowed + 1300
         assert call.hook.refused > 0
+
+
+async def test_on_a_lossy_line_an_answer_comes_twice(hooks: None) -> None:
+    async with watching() as call:
+        repeats = call.hook._retransmission
+        sent = next(repeats._sent.newest_first())
+        nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=call.sender._ssrc, lost=[sent.sequence_number])
+        for lost, copies in ((0.0, 1), (downlink.LOSSY, 2)):
+            call.hook.feedback.fraction_lost = lost
+            before = repeats.repeated_octets
+            await call.sender._handle_rtcp_packet(nack)
+            await until(lambda: repeats.repeated_octets == before + copies * len(sent.payload))  # noqa: B023
 
 
 async def test_padding_is_sent_over_rtx_and_harms_nothing(hooks: None) -> None:

@@ -19,6 +19,10 @@ from .private import private
 from .retransmission import Retransmission, abs_send_time, ntp_time
 from .srtp import BURST_PACKETS, Stamp
 
+# From this share of lost packets on each retransmission is sent twice, this far apart: losses come in bursts.
+LOSSY = 0.02
+SECOND_ANSWER_S = 0.01
+
 logger = logging.getLogger("surveillx.rtc")
 
 
@@ -164,7 +168,10 @@ class Downlink:
             self._on_feedback()
 
     async def _retransmit(self, sequence_number: int) -> None:
-        self._retransmission.answer(sequence_number)
+        # On a lossy line answers are lost as well, and the viewer asks again only after a round trip, at least 0.1 s:
+        # by then its picture has stood still for 0.2 s.
+        if self._retransmission.answer(sequence_number) and self.feedback.fraction_lost >= LOSSY:
+            asyncio.get_running_loop().call_later(SECOND_ANSWER_S, self._retransmission.answer, sequence_number)
 
 
 def _has_backlog(pair: CandidatePair) -> bool:

@@ -38,14 +38,16 @@ class Retransmission:
         self._sent.add(first, timestamp, payloads)
         self.sent_octets += sum(map(len, payloads))
 
-    def answer(self, sequence_number: int) -> None:
-        """Send what a viewer asks for (NACK, RFC 4585 section 6.2.1)."""
+    def answer(self, sequence_number: int) -> bool:
+        """Send what a viewer asks for (NACK, RFC 4585 section 6.2.1); whether it was sent."""
         if self.repeated_octets > RETRANSMIT_SHARE * self.sent_octets + RETRANSMIT_ALLOWANCE_BYTES:
             self.refused += 1
-            return
+            return False
         sent = self._sent.find(sequence_number)
-        if sent is not None and self._repeat(sent):
-            self.repeated_octets += len(sent.payload)
+        if sent is None or not self._repeat(sent):
+            return False
+        self.repeated_octets += len(sent.payload)
+        return True
 
     def pad(self, octets: int) -> int:
         """Send about so many octets once more that the viewer has already, the newest first; how many went out."""
