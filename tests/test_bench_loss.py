@@ -69,7 +69,7 @@ def test_the_options() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
     options = parser.parse_args(["loss", "--only", "up-1", "down-5"])
-    assert (options.only, options.seconds) == (["up-1", "down-5"], 20.0)
+    assert (options.only, options.seconds) == (["up-1", "down-5"], 30.0)
 
 
 def test_the_table_says_what_was_not_met() -> None:

@@ -33,7 +33,7 @@ from av import VideoFrame
 from server import rtc_compat
 from server.encode import SharedEncoder
 from server.relay import KeyframeBroker, Picture, Relay, Subscription
-from server.rtc_compat import Downlink, Feedback, downlink, retransmission
+from server.rtc_compat import Downlink, Feedback, playout, retransmission
 from server.rtc_compat.datagrams import Datagrams, runs
 from server.rtc_compat.history import RTP_HISTORY_PACKETS, History
 from server.rtc_compat.srtp import BURST_PACKETS
@@ -389,7 +389,7 @@ async def test_on_a_lossy_line_an_answer_comes_twice(hooks: None) -> None:
         repeats = call.hook._retransmission
         sent = next(repeats._sent.newest_first())
         nack = RtcpRtpfbPacket(fmt=RTCP_RTPFB_NACK, ssrc=1, media_ssrc=call.sender._ssrc, lost=[sent.sequence_number])
-        for lost, copies in ((0.0, 1), (downlink.LOSSY, 2)):
+        for lost, copies in ((0.0, 1), (playout.LOSSY, 2)):
             call.hook.feedback.fraction_lost = lost
             before = repeats.repeated_octets
             await call.sender._handle_rtcp_packet(nack)

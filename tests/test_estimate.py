@@ -70,4 +70,16 @@ def test_a_repeated_packet_says_nothing_and_time_wraps() -> None:
     queue.add(100_200, ticks(99_000))
     assert queue.waiting_ms < 2
     queue.add(100_325, ticks(100_000))
+    assert queue.waiting_ms == 0, "that may be over at once"
+    queue.add(100_525, ticks(100_200))
     assert 295 < queue.waiting_ms < 305
+
+
+def test_what_comes_all_at_once_after_a_standstill_is_no_full_line() -> None:
+    estimator = SteadyEstimator()
+    drive(estimator, 5, 1_000_000, 100_000_000)
+    waited = []
+    for sent in range(5000, 6000, 10):  # nobody took packets for 0.7 s
+        estimator.add(max(sent + 25, 5700), ticks(sent), PACKET, 7)
+        waited.append(estimator.queue.waiting_ms)
+    assert set(waited) == {0.0}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
+from av import VideoFrame
 
 from server.publisher import encoder
 from server.publisher.encoder import MIN_BITRATE_BPS, BitratePolicy, LineEncoder
@@ -16,6 +18,12 @@ from .peers import picture
 
 def frame(number: int) -> object:
     made = picture(640, 360, number / 30)
+    made.pts, made.time_base = number * 3000, Fraction(1, 90_000)
+    return made
+
+
+def noisy(number: int, noise: np.random.Generator) -> VideoFrame:
+    made = VideoFrame.from_ndarray(noise.integers(0, 255, (540, 640), np.uint8), format="yuv420p")
     made.pts, made.time_base = number * 3000, Fraction(1, 90_000)
     return made
 
@@ -60,8 +68,17 @@ def test_the_most_is_reached_even_by_a_small_step_and_may_be_below_the_least() -
 @pytest.mark.parametrize(("bitrate_bps", "every"), [(2_500_000, 1), (600_000, 2), (250_000, 3)])
 def test_fewer_bits_mean_fewer_pictures(bitrate_bps: int, every: int) -> None:
     line = LineEncoder(bitrate_bps)
-    sent = encoded(line, range(30))
-    assert sum(bool(payloads) for payloads in sent) == 30 // every
+    noise = np.random.default_rng(0)
+    sent = [line.encode(noisy(number, noise))[0] for number in range(60)]
+    assert sum(bool(payloads) for payloads in sent[30:]) == 30 // every
+
+
+def test_where_little_moves_every_picture_is_sent_however_low_the_estimate() -> None:
+    line = LineEncoder(600_000)
+    made = picture(640, 360)
+    for number in range(60):
+        made.pts, made.time_base = number * 3000, Fraction(1, 90_000)
+        assert line.encode(made)[0]
 
 
 def test_a_keyframe_comes_when_asked_for_but_not_twice_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -139,7 +139,7 @@ def _join(options: argparse.Namespace, _settings: Any) -> Result:
 
 
 def _loss_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--seconds", type=float, default=20.0, help="of each scenario; default: %(default)s")
+    parser.add_argument("--seconds", type=float, default=30.0, help="of each scenario; default: %(default)s")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios, such as up-5 down-400k")
     _add_clip(parser)
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 0.1
 LIVE_TIMEOUT_S = 30.0
-WARM_S = 4.0
+# Browsers that start up make packets wait on a small machine, and the publisher sends less for some seconds.
+WARM_S = 8.0
 NARROW_BPS = 400_000
 # A picture that stands still for longer than this is a freeze to whoever looks; ten looks a second show no less.
 FREEZE_S = 1.0

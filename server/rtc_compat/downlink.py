@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -15,12 +16,12 @@ from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, RtcpRrPacke
 
 from .datagrams import Datagrams
 from .feedback import Feedback
-from .private import private
+from .playout import LEAST_CHANGE, LOSSY, Patience, ViewerExtensions
+from .private import private, set_private
 from .retransmission import Retransmission, abs_send_time, ntp_time
 from .srtp import BURST_PACKETS, Stamp
 
-# From this share of lost packets on each retransmission is sent twice, this far apart: losses come in bursts.
-LOSSY = 0.02
+# On a lossy line each retransmission is sent twice, this far apart: losses come in bursts.
 SECOND_ANSWER_S = 0.01
 
 logger = logging.getLogger("surveillx.rtc")
@@ -71,6 +72,9 @@ class Downlink:
         self._datagrams = Datagrams()
         self._retransmission = Retransmission(sender, self._send_again)
         self._stamp: Stamp | None = None
+        self._patience = Patience()
+        self._extensions = ViewerExtensions()
+        set_private(sender, rtp_header_extensions_map=self._extensions)
         self.ended = asyncio.Event()
         self.feedback = Feedback()
         sender._run_rtp = self._run  # type: ignore[method-assign]
@@ -165,7 +169,18 @@ class Downlink:
         if isinstance(packet, (RtcpRrPacket, RtcpSrPacket)):
             self.feedback.time_round_trip(packet, private(self._sender, "lsr"), private(self._sender, "lsr_time"))
         if self.feedback.take(packet, self._sender._ssrc):
+            self._be_patient()
             self._on_feedback()
+
+    def _be_patient(self) -> None:
+        """Tell the viewer how long to hold pictures back, if its line has changed."""
+        told, line = self._extensions.playout_delay, self.feedback
+        wanted = self._patience.judge(time.monotonic(), line.fraction_lost, line.jitter_s, line.round_trip_s)
+        # The round trip differs a little with each report, and a buffer that followed would never come to rest.
+        is_news = wanted.greatest != told.greatest or abs(wanted.least - told.least) > LEAST_CHANGE
+        if is_news and self._stamp is not None:
+            self._extensions.playout_delay = wanted
+            self._stamp = Stamp(self._sender, self._retransmission.payload_type)
 
     async def _retransmit(self, sequence_number: int) -> None:
         # On a lossy line answers are lost as well, and the viewer asks again only after a round trip, at least 0.1 s:

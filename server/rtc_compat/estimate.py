@@ -7,8 +7,10 @@ from functools import cached_property
 
 from aiortc.rate import AimdRateControl, BandwidthUsage, OveruseDetector, RemoteBitrateEstimator
 
-# A line that is full makes packets wait. Less than this is a busy processor or Wi-Fi taking turns.
+# A line that is full makes packets wait, and goes on to. Less than this is a busy processor or Wi-Fi taking turns, and
+# so is more that is over sooner: whoever stood still for half a second then finds all packets of that time at once.
 STANDING_QUEUE_MS = 40.0
+STANDING_FOR_MS = 150
 # A queue as long as this is there to stay, unless less is sent; not told more often than it takes to see an effect.
 FULL_QUEUE_MS = 200.0
 TELL_AGAIN_MS = 1000
@@ -70,12 +72,16 @@ class _RateControl(AimdRateControl):
 
 
 class StandingQueue:
-    """How long packets wait on the line: their delay above the least of the last seconds, `waiting_ms`."""
+    """How long packets wait on the line: their delay above the least of the last seconds.
+
+    `waiting_ms` is 0 until they have waited for `STANDING_FOR_MS` on end.
+    """
 
     def __init__(self) -> None:
         self._least: deque[tuple[int, float]] = deque(maxlen=MEMORY_S)  # one a second
         self._sent_ms = 0.0
         self._last_ticks: int | None = None
+        self._waited_since_ms: int | None = None
         self.waiting_ms = 0.0
 
     def add(self, arrival_time_ms: int, abs_send_time: int) -> None:
@@ -93,7 +99,13 @@ class StandingQueue:
             self._least.append((second, delay_ms))
         elif delay_ms < self._least[-1][1]:
             self._least[-1] = (second, delay_ms)
-        self.waiting_ms = delay_ms - min(least for _, least in self._least)
+        waited_ms = delay_ms - min(least for _, least in self._least)
+        if waited_ms < STANDING_QUEUE_MS:
+            self._waited_since_ms = None
+        elif self._waited_since_ms is None:
+            self._waited_since_ms = arrival_time_ms
+        since_ms = self._waited_since_ms
+        self.waiting_ms = waited_ms if since_ms is not None and arrival_time_ms - since_ms >= STANDING_FOR_MS else 0.0
 
 
 class LateEstimator:

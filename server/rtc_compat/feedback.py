@@ -11,6 +11,7 @@ from aiortc.rtp import RTCP_PSFB_APP, AnyRtcpPacket, RtcpPsfbPacket, RtcpRrPacke
 # Chromium sends a report with every NACK, dozens a second on a bad line: each one's own `fraction lost` is of a few
 # packets. Loss is counted from the totals instead, over at least so long.
 LOSS_WINDOW_S = 0.8
+VIDEO_CLOCK_RATE = 90_000
 
 
 @dataclass(slots=True)
@@ -19,13 +20,14 @@ class Feedback:
 
     `available_bps` is what the viewer's own estimate allows the server to send (REMB); it never rises above about
     1.5 times what is sent. `fraction_lost` is 0 to 1, of the packets of the last `LOSS_WINDOW_S` or more before
-    `reported_at`.
+    `reported_at`. `jitter_s` is that of the arrivals (RFC 3550 section 6.4.1), of the newest report.
     """
 
     available_bps: int | None = None
     available_at: float = float("-inf")
     fraction_lost: float = 0.0
     reported_at: float = float("-inf")
+    jitter_s: float = 0.0
     round_trip_s: float | None = None
     _counted: tuple[float, int, int] | None = None  # when, the highest sequence number, and how many were lost by then
 
@@ -59,7 +61,10 @@ class Feedback:
 
     def _take_reports(self, packet: RtcpRrPacket | RtcpSrPacket, ssrc: int) -> bool:
         reports = [each for each in packet.reports if each.ssrc == ssrc]
-        return bool(reports) and self._count(time.monotonic(), reports[-1].highest_sequence, reports[-1].packets_lost)
+        if not reports:
+            return False
+        self.jitter_s = reports[-1].jitter / VIDEO_CLOCK_RATE
+        return self._count(time.monotonic(), reports[-1].highest_sequence, reports[-1].packets_lost)
 
     def _count(self, now: float, highest_sequence: int, packets_lost: int) -> bool:
         """Read the totals of RFC 3550 section 6.4.1; whether they give a new `fraction_lost`."""

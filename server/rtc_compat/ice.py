@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary
 
 import aioice.ice
 import ifaddr
-from aiortc import rtcrtpreceiver
+from aiortc import codecs, rtcpeerconnection, rtcrtpreceiver
 
 from .estimate import LateEstimator
+from .playout import PLAYOUT_DELAY
 
 logger = logging.getLogger("surveillx.rtc")
 
@@ -30,7 +31,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
     `interfaces` are the IP addresses offered as host candidates; empty means all but loopback and container bridges.
     `on_strange_datagram` is called for every datagram that is ignored.
     """
-    stun = aioice.ice.StunProtocol
+    stun, extensions = aioice.ice.StunProtocol, codecs.HEADER_EXTENSIONS
 
     def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         return choose_addresses(interfaces, use_ipv4, use_ipv6)
@@ -42,6 +43,8 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         (stun, "request", _timed(stun.request)),
         # aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ too.
         (rtcrtpreceiver, "RemoteBitrateEstimator", LateEstimator),
+        # aiortc/rtcpeerconnection.py createAnswer takes from the viewer's offer what stands there.
+        (rtcpeerconnection, "HEADER_EXTENSIONS", {**extensions, "video": [*extensions["video"], PLAYOUT_DELAY]}),
     ]
     stock = [getattr(owner, name) for owner, name, _ in hooks]
     for owner, name, hook in hooks:
