@@ -47,6 +47,7 @@ from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
 from .visitors import VisitorStore
 from .webhook import Webhook
+from .words import Words
 
 logger = logging.getLogger("surveillx.app")
 
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the server.
 
     Raises:
-        ConfigError: a setting cannot be put into force, such as a database that cannot be opened.
+        ConfigError: a setting cannot be put into force, such as a language that is not there.
     """
     parts, rollcall = _make_parts(settings)
     legacy = LegacyStream(settings, parts.metrics, parts.events, parts.access, parts.cameras)
@@ -101,7 +102,7 @@ def _build_routes(app: FastAPI) -> None:
 
 
 def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
-    metrics, bus = Metrics(), EventBus()
+    metrics, bus, words = Metrics(), EventBus(), Words(settings.language)
     database = open_database(settings)
     people = PeopleStore(database, settings)
 
@@ -127,6 +128,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     overload.on_change = check
     parts = Parts(
         settings=settings,
+        words=words,
         metrics=metrics,
         events=bus,
         access=Access(settings.publish_token, settings.view_token),

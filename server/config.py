@@ -55,6 +55,7 @@ class Settings:
     database_url: str = _setting("", "SQLAlchemy URL; empty is SQLite in the data folder")
     timezone: str = _setting("", "school's time zone, such as Europe/Berlin; empty is this machine's")
     cameras: tuple[str, ...] = _setting(("1",), "cameras known before they first publish")
+    language: str = _setting("en", "language of the pages: the name of a file in web/locales")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
     interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")

@@ -30,6 +30,7 @@ from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
 from server.sessions import SessionRegistry
 from server.visitors import VisitorStore
+from server.words import Words
 from tests.wait import until
 
 
@@ -54,6 +55,7 @@ def make_parts(settings: Settings) -> Parts:
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     return Parts(
         settings=settings,
+        words=Words(settings.language),
         metrics=metrics,
         events=events,
         access=Access(settings.publish_token, settings.view_token),

@@ -106,13 +106,13 @@ async def test_attendance_page_opens_on_the_day_asked_for(school: Live) -> None:
         assert f"/api/attendance.csv?date={shown}" in page
 
 
-@pytest.mark.parametrize("name", [*SCRIPTS, "style.css", "icon.svg", "vendor/socket.io.js"])
+@pytest.mark.parametrize("name", [*SCRIPTS, "style.css", "icon.svg", "vendor/socket.io.js", "locales/en.json"])
 async def test_every_file_is_served_and_checked_for_news(school: Live, name: str) -> None:
     response = await school.http.get(f"/static/{name}")
     assert response.status_code == 200
     assert response.headers["cache-control"] == "no-cache"
     assert response.headers["x-content-type-options"] == "nosniff"
-    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+    kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json"}
     assert response.headers["content-type"].startswith(kinds[Path(name).suffix])
     again = await school.http.get(f"/static/{name}", headers={"If-None-Match": response.headers["etag"]})
     assert again.status_code == 304

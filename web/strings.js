@@ -1,20 +1,23 @@
 // @ts-check
 /**
- * Every sentence the scripts show, in one place.
+ * What the scripts show, by name and with typed values; the words themselves are in `locales/en.json`.
  *
  * @typedef {"recognised" | "manual" | "school"} Source who made a mark
  */
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
+import { locale, text } from "./words.js";
 
-const wholeDay = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeZone: "UTC" });
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long" });
+
+const wholeDay = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeZone: "UTC" });
 
 /** "14:03", or "14:03 on 5 January" when that was not today. @param {string} iso */
 function moment(iso) {
   const date = new Date(iso);
+  const time = clock.format(date);
   const today = date.toDateString() === new Date().toDateString();
-  return today ? clock.format(date) : `${clock.format(date)} on ${day.format(date)}`;
+  return today ? time : text("moment.other_day", { time, date: day.format(date) });
 }
 
 /** A sentence as a part of another one: the server's end with a full stop. @param {string} sentence */
@@ -22,233 +25,248 @@ function clause(sentence) {
   return sentence.replace(/\.$/, "");
 }
 
-export const strings = {
-  serverUnreachable: "The server cannot be reached",
-  serverSlow: "The server did not answer in time",
-  /** @param {number} status */
-  serverError: (status) => `The server refused this (${status})`,
+/** @param {number} count */
+const photos = (count) => text("common.photos", { count });
+/** @param {number} count */
+const persons = (count) => text("common.people", { count });
 
-  webrtcUnsupported: "This browser has no WebRTC",
-  webrtcBlocked: "WebRTC could not connect; UDP may be blocked",
-  webrtcLost: "The WebRTC connection was lost",
-  webrtcStalled: "The WebRTC picture stood still",
-  webrtcNoPicture: "WebRTC connected, but no picture came",
-  webrtcLate: "WebRTC is slow to connect",
+export const strings = {
+  serverUnreachable: text("server.unreachable"),
+  serverSlow: text("server.slow"),
+  /** @param {number} status */
+  serverError: (status) => text("server.refused", { status }),
+
+  webrtcUnsupported: text("player.webrtc_unsupported"),
+  webrtcBlocked: text("player.webrtc_blocked"),
+  webrtcLost: text("player.webrtc_lost"),
+  webrtcStalled: text("player.webrtc_stalled"),
+  webrtcNoPicture: text("player.webrtc_no_picture"),
+  webrtcLate: text("player.webrtc_late"),
 
   /** @param {string} id */
-  camera: (id) => `Camera ${id}`,
-  connecting: "Connecting",
-  poster: "JPEG picture while WebRTC connects",
-  live: "Live over WebRTC",
-  liveBadge: "Live · WebRTC",
+  camera: (id) => text("player.camera", { id }),
+  connecting: text("player.connecting"),
+  poster: text("player.poster"),
+  live: text("player.live"),
+  liveBadge: text("player.live_badge"),
   /** @param {number} delayMs from the camera to the screen */
-  liveDelayBadge: (delayMs) => `Live · WebRTC ${delayMs} ms`,
+  liveDelayBadge: (delayMs) => text("player.live_delay_badge", { delay: delayMs }),
   /** @param {string} rendition @param {string} why the server's words */
-  liveSlow: (rendition, why) => `Live over WebRTC in ${rendition}, because ${why}`,
+  liveSlow: (rendition, why) => text("player.live_slow", { rendition, why }),
   /** @param {string} badge what it says on a good line @param {string} rendition */
-  slowBadge: (badge, rendition) => `${badge}, ${rendition}: slow line`,
+  slowBadge: (badge, rendition) => text("player.slow_badge", { badge, rendition }),
   /** @param {string} why the server's words */
-  lineTooSlow: (why) => `This line is too slow for video: ${why}`,
-  connectingBadge: "Connecting…",
-  stalled: "No new picture",
+  lineTooSlow: (why) => text("player.line_too_slow", { why }),
+  connectingBadge: text("player.connecting_badge"),
+  stalled: text("player.stalled"),
   /** @param {string} why */
-  stalledBadge: (why) => `Stalled: ${why}, trying again`,
-  denied: "Sign in to watch this camera",
-  signIn: "Sign in",
-  fullScreen: "Full screen",
+  stalledBadge: (why) => text("player.stalled_badge", { why }),
+  denied: text("player.denied"),
+  signIn: text("player.sign_in"),
+  fullScreen: text("player.full_screen"),
   /** @param {string} why @param {string} when */
-  fallbackBadge: (why, when) => `JPEG fallback: ${clause(why)}, ${when}`,
+  fallbackBadge: (why, when) => text("player.fallback_badge", { why: clause(why), when }),
   /** @param {string} why @param {string} when */
-  retryBadge: (why, when) => `${clause(why)}, ${when}`,
-  retryingNow: "trying again",
+  retryBadge: (why, when) => text("player.retry_badge", { why: clause(why), when }),
+  retryingNow: text("player.retrying_now"),
   /** @param {number} seconds */
-  retryingIn: (seconds) => `retrying in ${seconds} s`,
+  retryingIn: (seconds) => text("player.retrying_in", { seconds }),
   /** @param {string} id @param {string} since */
-  offline: (id, since) => `Camera ${id} has been offline since ${moment(since)}`,
+  offline: (id, since) => text("player.offline", { id, since: moment(since) }),
   /** @param {string} id @param {string} since */
-  stale: (id, since) => `Camera ${id} has sent no picture since ${moment(since)}`,
+  stale: (id, since) => text("player.stale", { id, since: moment(since) }),
 
   /** @param {string} words a sentence of the server's */
-  recognitionAway: (words) => `${words} The picture goes on; names and attendance come back by themselves.`,
-  keepsUpAgain: "The server is no longer busy: names and pictures come at their full rate.",
+  recognitionAway: (words) => text("notices.recognition_away", { words }),
+  keepsUpAgain: text("notices.keeps_up_again"),
   /** @param {number} waiting */
   databaseAway: (waiting) =>
-    waiting === 0
-      ? "The database does not answer. Attendance is kept safely until it does."
-      : `The database does not answer. ${waiting === 1 ? "1 attendance mark is" : `${waiting} attendance marks are`} kept safely until it does.`,
+    waiting === 0 ? text("notices.database_away") : text("notices.marks_waiting", { count: waiting }),
 
   /** @param {number} count */
-  present: (count) => (count === 1 ? "1 person present" : `${count} people present`),
-  markRemoved: "A mark was removed",
+  present: (count) => text("live.present", { count }),
+  markRemoved: text("live.mark_removed"),
   /** @param {string} name @param {string} time */
-  marked: (name, time) => `${name} was marked present at ${time}`,
+  marked: (name, time) => text("live.marked", { name, time }),
 
   moment,
+  /** @param {string} time "14:20" */
+  today: (time) => text("moment.today", { time }),
+  /** @param {string} dayWords "Mon" @param {string} time */
+  past: (dayWords, time) => text("moment.past", { day: dayWords, time }),
   /** "Monday, 2 March 2026". @param {string} date YYYY-MM-DD */
   dayInWords: (date) => wholeDay.format(new Date(`${date}T00:00:00Z`)),
   /** @param {number} here @param {number} missing */
-  counts: (here, missing) => `${here} present, ${missing} absent`,
+  counts: (here, missing) => text("attendance.counts", { here, missing }),
   /** @param {number} count */
-  anonymous: (count) =>
-    count === 1 ? "One more was present, whose data was deleted since." : `${count} more were present, whose data was deleted since.`,
-  why: "Why?",
+  anonymous: (count) => text("attendance.anonymous", { count }),
+  why: text("attendance.why"),
   /** @param {string} name */
-  whyFor: (name) => `Why is ${name} marked as present?`,
-  markPresent: "Mark present",
+  whyFor: (name) => text("attendance.why_for", { name }),
+  markPresent: text("attendance.mark_present"),
   /** @param {string} name */
-  markPresentFor: (name) => `Mark ${name} as present`,
+  markPresentFor: (name) => text("attendance.mark_present_for", { name }),
   /** @param {string} name */
-  markedByHand: (name) => `${name} is marked as present, by hand.`,
-  byHand: "by hand",
-  bySchool: "school’s program",
+  markedByHand: (name) => text("attendance.marked_by_hand", { name }),
+  byHand: text("attendance.by_hand"),
+  bySchool: text("attendance.by_school"),
   /** @param {{ source: Source, timestamp: string, camera_id: string, session: string }} mark */
   seen: ({ source, timestamp, camera_id, session }) => {
-    const when = `${strings.dayInWords(timestamp.slice(0, 10))}${session ? `, ${session}` : ""}`;
+    const date = strings.dayInWords(timestamp.slice(0, 10));
+    const when = session ? text("attendance.day_and_session", { day: date, session }) : date;
     return {
-      recognised: `Seen by camera ${camera_id} at ${timestamp.slice(11, 19)} on ${when}.`,
-      manual: `Marked by hand for ${when}.`,
-      school: `The school’s own program wrote this at ${timestamp.slice(11, 16)} on ${when}.`,
+      recognised: text("proof.recognised", { camera: camera_id, time: timestamp.slice(11, 19), when }),
+      manual: text("proof.manual", { when }),
+      school: text("proof.school", { time: timestamp.slice(11, 16), when }),
     }[source];
   },
   /** @param {number} looks */
-  looksAgreed: (looks) => (looks === 1 ? "One look at this face." : `${looks} looks at this face agreed.`),
+  looksAgreed: (looks) => text("proof.looks_agreed", { count: looks }),
   /** @param {number} distance @param {number} threshold */
   distanceOf: (distance, threshold) =>
-    `Distance ${distance.toFixed(2)}, where 0 is the same picture and ${threshold.toFixed(2)} the limit.`,
+    text("proof.distance", { distance: distance.toFixed(2), threshold: threshold.toFixed(2) }),
   /** @param {number} margin */
-  marginOf: (margin) => `${margin.toFixed(2)} nearer than the next person.`,
-  noCrop: "No picture of the face is kept with marks.",
-  noEvidence: "The picture and the measurements of the face are not kept any more.",
+  marginOf: (margin) => text("proof.margin", { margin: margin.toFixed(2) }),
+  noCrop: text("proof.no_crop"),
+  noEvidence: text("proof.no_evidence"),
   /** @param {{ id: number, track_id: number | null, model: string | null }} proof */
-  measuredWith: ({ id, track_id, model }) => `Mark ${id}, track ${track_id}, measured with ${model}`,
+  measuredWith: ({ id, track_id, model }) => text("proof.measured_with", { id, track: String(track_id), model: String(model) }),
   /** @param {string} name @param {boolean} canRemember */
   wrongMeans: (name, canRemember) =>
-    canRemember
-      ? `The mark is removed, and from now on this face is not taken for ${name}. The real ${name} can still be marked. The history keeps a line of it.`
-      : `The mark is removed. This face is not kept any more, so it could be taken for ${name} again.`,
-  removeMeans: "The mark that was made by hand is removed. The history keeps a line of it.",
+    canRemember ? text("proof.wrong_remembered", { name }) : text("proof.wrong_forgotten", { name }),
+  removeMeans: text("proof.remove_means"),
   /** @param {string} name */
-  removed: (name) => `The mark of ${name} was removed.`,
+  removed: (name) => text("proof.removed", { name }),
   /** @param {string} name */
-  removedAndRemembered: (name) => `The mark was removed. This face is not taken for ${name} again.`,
+  removedAndRemembered: (name) => text("proof.removed_remembered", { name }),
 
-  /** @param {number} count */
-  photos: (count) => (count === 1 ? "1 photo" : `${count} photos`),
+  photos,
   /** @param {string} roll */
-  rollNo: (roll) => `Roll no. ${roll}`,
+  rollNo: (roll) => text("people.roll", { roll }),
   /** @param {string} name */
-  inClass: (name) => `Class ${name}`,
-  allClasses: "All classes",
+  inClass: (name) => text("people.in_class", { name }),
+  allClasses: text("people.all_classes"),
   /** @param {number} found @param {number} all */
-  people: (found, all) => (found === all ? `${all} enrolled` : `${found} of ${all}`),
-  noConsent: "No consent",
+  people: (found, all) =>
+    found === all ? text("people.count", { count: all }) : text("people.found", { found, all }),
+  noConsent: text("people.no_consent"),
   /** @param {string} name */
-  edit: (name) => `Edit ${name}`,
-  name: "Name",
-  rollNoOptional: "Roll no. (optional)",
-  classOptional: "Class (optional)",
-  consent: "Consent given",
-  consentHelp: "Without consent: pixelated everywhere, never marked.",
-  choosePhotos: "Choose photos, or drop them here",
-  choosePhotosHelp: "The person alone, facing the camera, in good light. Several are better than one.",
-  photoNeeded: "Choose at least one photo first.",
-  waiting: "Ready",
-  looking: "Looking at the face…",
-  photoStored: "Added",
-  alreadyThere: "Stored already",
-  remove: "Leave out",
+  edit: (name) => text("people.edit", { name }),
+  name: text("common.name"),
+  rollNoOptional: text("people.roll_no_optional"),
+  classOptional: text("people.class_optional"),
+  consent: text("people.consent"),
+  consentHelp: text("people.consent_help"),
+  choosePhotos: text("people.choose_photos"),
+  choosePhotosHelp: text("people.choose_photos_help"),
+  photoNeeded: text("people.photo_needed"),
+  waiting: text("people.waiting"),
+  looking: text("people.looking"),
+  photoStored: text("people.photo_stored"),
+  alreadyThere: text("people.already_there"),
+  remove: text("people.leave_out"),
   /** @param {string} file */
-  removePhoto: (file) => `Leave out ${file}`,
-  removeStored: "Delete this photo",
-  add: "Add",
-  addAnyway: "Add anyway",
-  addPerson: "Add person",
-  addRest: "Add these photos",
-  adding: "Looking at the photos…",
+  removePhoto: (file) => text("people.leave_out_photo", { file }),
+  removeStored: text("people.delete_photo"),
+  add: text("common.add"),
+  addAnyway: text("people.add_anyway"),
+  addPerson: text("people.add_person"),
+  addRest: text("people.add_rest"),
+  adding: text("people.adding"),
   /** @param {number} refused @param {number} stored */
-  refused: (refused, stored) =>
-    `${refused === 1 ? "1 photo was" : `${refused} photos were`} refused; see why beside it. ` +
-    (stored ? `The other ${stored === 1 ? "one is" : `${stored} are`} stored.` : "Nothing is stored yet."),
+  refused: (refused, stored) => {
+    const rest = stored ? text("people.rest_stored", { count: stored }) : text("people.nothing_stored");
+    return `${text("people.refused", { count: refused })} ${rest}`;
+  },
   /** @param {string} name */
-  added: (name) => `${name} was added and is recognised from now on.`,
+  added: (name) => text("people.added", { name }),
   /** @param {string} name */
-  saved: (name) => `${name} was saved.`,
-  confirmDelete: "The photos and everything measured of this face go for good, at once. What becomes of attendance is configured; the receipt tells.",
-  keep: "Keep",
-  done: "Done",
+  saved: (name) => text("people.saved", { name }),
+  confirmDelete: text("people.delete_means"),
+  keep: text("common.keep"),
+  done: text("common.done"),
   /** @param {string} name */
-  deleted: (name) => `${name} was deleted.`,
-  receiptWords: "This is the receipt of what was deleted.",
+  deleted: (name) => text("people.deleted", { name }),
+  receiptWords: text("receipt.words"),
   /** @param {Record<string, any>} receipt @returns {[string, string][]} */
   receipt: (receipt) => [
-    ["Pictures of the face", String(receipt.photos)],
-    ["Measurements of the face", String(receipt.embeddings)],
-    ["Pictures that proved attendance", String(receipt.evidence)],
-    ["Faces among visitors", String(receipt.visitors)],
-    ["Attendance", Object.entries(receipt.attendance).map(([what, count]) => `${count} ${what}`).join(", ")],
-    ["Name and numbers", receipt.record],
-    ["When", new Date(receipt.deleted_at).toLocaleString()],
+    [text("receipt.photos"), String(receipt.photos)],
+    [text("receipt.embeddings"), String(receipt.embeddings)],
+    [text("receipt.evidence"), String(receipt.evidence)],
+    [text("receipt.visitors"), String(receipt.visitors)],
+    [text("receipt.attendance"), Object.entries(receipt.attendance).map(([what, count]) => `${count} ${what}`).join(", ")],
+    [text("receipt.record"), receipt.record],
+    [text("receipt.when"), new Date(receipt.deleted_at).toLocaleString(locale)],
   ],
   /** @param {string} name */
-  deletePerson: (name) => `Delete ${name}?`,
-  someoneNew: "Someone new",
-  clickFace: "Click the face of the person to add. Wait until they look at the camera.",
+  deletePerson: (name) => text("people.delete", { name }),
+  someoneNew: text("pick.someone_new"),
+  clickFace: text("pick.click"),
   /** @param {string} name */
-  pickFace: (name) => `Pick this face: ${name}`,
-  reading: "Reading…",
-  /** @param {number} people @param {number} photos @param {number} faults */
-  planned: (people, photos, faults) =>
-    `${people === 1 ? "1 person" : `${people} people`} with ${photos === 1 ? "1 photo" : `${photos} photos`}` +
-    (faults ? `; ${faults} cannot be used, see below.` : "."),
+  pickFace: (name) => text("pick.face", { name }),
+  reading: text("import.reading"),
+  /** @param {number} people @param {number} pictures @param {number} faults */
+  planned: (people, pictures, faults) => {
+    const found = { people: persons(people), photos: photos(pictures) };
+    return faults ? text("import.planned_faults", { ...found, faults }) : text("import.planned", found);
+  },
   /** @param {string} name */
-  importing: (name) => `Adding ${name}…`,
-  outcome: { "person added": "Person added", "photo added": "Photo added", "already there": "Stored already", refused: "Refused" },
-  /** @param {number} people @param {number} photos @param {number} there @param {number} refused */
-  imported: (people, photos, there, refused) =>
-    `${people === 1 ? "1 person" : `${people} people`} added, ${photos} further photos, ${there} stored already, ${refused} refused.`,
+  importing: (name) => text("import.importing", { name }),
+  outcome: {
+    "person added": text("import.person_added"),
+    "photo added": text("import.photo_added"),
+    "already there": text("import.already_there"),
+    refused: text("import.refused"),
+  },
+  /** @param {number} people @param {number} further @param {number} there @param {number} refused */
+  imported: (people, further, there, refused) =>
+    text("import.imported", { people: persons(people), photos: further, there, refused }),
   /** @param {string} summary */
-  stopped: (summary) => `Stopped. ${summary}`,
+  stopped: (summary) => text("import.stopped", { summary }),
 
   /** @param {number} count */
-  visitors: (count) => (count === 1 ? "1 visitor" : `${count} visitors`),
-  noVisitors: ["No unknown visitors", "Whoever the cameras see clearly and nobody is enrolled for appears here by itself."],
-  noneIgnored: ["Nobody is ignored", "Visitors you ignore are kept here until they are deleted by themselves."],
-  visitorPhoto: "Face of an unknown visitor",
+  visitors: (count) => text("visitors.count", { count }),
+  noVisitors: [text("visitors.none"), text("visitors.none_means")],
+  noneIgnored: [text("visitors.none_ignored"), text("visitors.none_ignored_means")],
+  visitorPhoto: text("visitors.photo"),
   /** @param {number} times @param {string} first @param {string} last @param {string} camera */
   visitorSeen: (times, first, last, camera) =>
-    times === 1 ? `Seen once, ${last} at camera ${camera}` : `Seen ${times} times, first ${first}, last ${last} at camera ${camera}`,
-  delete: "Delete",
-  mayBe: "May be",
-  addAsPhoto: "Yes, add as a photo",
+    times === 1 ? text("visitors.seen_once", { last, camera }) : text("visitors.seen", { times, first, last, camera }),
+  delete: text("common.delete"),
+  mayBe: text("visitors.may_be"),
+  addAsPhoto: text("visitors.add_as_photo"),
   /** @param {string} name */
-  addAsPhotoOf: (name) => `Yes, add as a photo of ${name}`,
+  addAsPhotoOf: (name) => text("visitors.add_as_photo_of", { name }),
   /** @param {string} name */
-  photoAdded: (name) => `The face is now a photo of ${name}.`,
-  enrol: "Enrol",
-  enrolAnyway: "Enrol anyway",
-  ignore: "Ignore",
-  bringBack: "Bring back",
-  visitorIgnored: "The visitor is ignored and not shown any more.",
-  visitorBack: "The visitor is back in the list.",
-  visitorDeleted: "The visitor's faces were deleted.",
-  confirmDeleteVisitor: "Delete this visitor's faces? Whoever comes again appears again; to prevent that, ignore instead.",
-  save: "Save",
-  cancel: "Cancel",
+  photoAdded: (name) => text("visitors.photo_added", { name }),
+  enrol: text("visitors.enrol"),
+  enrolAnyway: text("visitors.enrol_anyway"),
+  ignore: text("visitors.ignore"),
+  bringBack: text("visitors.bring_back"),
+  visitorIgnored: text("visitors.ignored"),
+  visitorBack: text("visitors.back"),
+  visitorDeleted: text("visitors.deleted"),
+  confirmDeleteVisitor: text("visitors.confirm_delete"),
+  save: text("common.save"),
+  cancel: text("common.cancel"),
 
   /** @param {string} often @param {number} more people at risk than now */
   consequence: (often, more) => {
-    const people = `${Math.abs(more)} ${Math.abs(more) === 1 ? "person" : "people"} ${more > 0 ? "more" : "fewer"}`;
-    const missed = more === 0 ? "As many people at risk of being missed as now" : `${people} at risk of being missed than now`;
-    return `False marks: ${often}. ${missed}.`;
+    const count = Math.abs(more);
+    const change = more > 0 ? text("calibration.more", { count }) : text("calibration.fewer", { count });
+    return text("calibration.consequence", { often, missed: more === 0 ? text("calibration.as_many") : change });
   },
   /** @param {number} aDay */
-  risk: (aDay) => (aDay >= 1 ? `${aDay} a day` : `one in ${Math.round(1 / aDay).toLocaleString()} days`),
+  risk: (aDay) =>
+    aDay >= 1
+      ? text("calibration.risk_often", { times: aDay })
+      : text("calibration.risk_seldom", { days: Math.round(1 / aDay).toLocaleString(locale) }),
   /** @param {number} threshold */
   setting: (threshold) => `SURVEILLX_RECOGNITION_DISTANCE=${threshold.toFixed(2)}`,
   /** @param {number} threshold */
-  useSuggested: (threshold) => `Use ${threshold.toFixed(2)}, which keeps to it`,
-  noThreshold: "No threshold keeps to it",
+  useSuggested: (threshold) => text("calibration.use_suggested", { threshold: threshold.toFixed(2) }),
+  noThreshold: text("calibration.no_threshold"),
   /** @param {number} distance @param {string} often */
-  alike: (distance, often) => `${distance.toFixed(2)} apart; taken for each other ${often}`,
-  and: "and",
+  alike: (distance, often) => text("calibration.alike", { distance: distance.toFixed(2), often }),
+  and: text("common.and"),
 };

@@ -21,6 +21,7 @@ from .parts import parts as parts_of
 
 WEB = Path(__file__).resolve().parents[2] / "web"
 SERVED = frozenset({".css", ".js", ".svg"})
+WORDS = Path("locales")
 
 # Scripts and styles come as files from us and nothing runs inline, so that a name is never more than text.
 # `ws: wss:` because not every browser counts our own WebSocket as 'self'.
@@ -121,7 +122,8 @@ class Assets(StaticFiles):
         Raises:
             HTTPException: there is no such file, or it is not for browsers.
         """
-        if Path(path).suffix not in SERVED:
+        file = Path(path)
+        if file.suffix not in SERVED and (file.suffix != ".json" or file.parent != WORDS):
             raise HTTPException(404)
         response = await super().get_response(path, scope)
         response.headers.update({"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"})
@@ -135,10 +137,11 @@ def mount_static(app: FastAPI) -> None:
 
 def _page(request: Request, template: str, **content: Any) -> Response:
     """A page in its frame; `page` marks the place in the navigation, which the sign-in page does not have."""
-    is_inside = template != "login.html"
+    is_inside, parts = template != "login.html", parts_of(request)
     frame = {
+        "t": parts.words,
         "page": request.url.path if is_inside else None,
-        "may_sign_out": is_inside and not parts_of(request).access.view_is_open,
+        "may_sign_out": is_inside and not parts.access.view_is_open,
     }
     return templates.TemplateResponse(request, template, {**frame, **content}, headers=HEADERS)
 

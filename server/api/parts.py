@@ -23,6 +23,7 @@ from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
 from ..sessions import SessionRegistry
 from ..visitors import VisitorStore
+from ..words import Words
 from .looks import Looks
 
 
@@ -31,6 +32,7 @@ class Parts:
     """The parts of one server."""
 
     settings: Settings
+    words: Words
     metrics: Metrics
     events: EventBus
     access: Access

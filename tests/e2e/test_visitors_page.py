@@ -98,7 +98,7 @@ def test_visitors_are_enrolled_added_ignored_and_deleted(school: Stack, page: Pa
     cards.get_by_role("button", name="Delete").click()
     expect(page.get_by_text("No unknown visitors")).to_be_visible()
     assert school.http.get("/api/visitors?ignored=1").json() == []
-    assert page.title() == "Visitors · SurveillX"
+    assert page.title() == "Unknown visitors · SurveillX"
 
 
 def test_a_visitor_who_is_gone_is_told_and_a_new_one_appears_by_itself(school: Stack, page: Page) -> None:
