@@ -16,6 +16,8 @@ from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from .latency import own_server
 from .processes import Answering, BenchError, answering, started
 from .uplinks import BLACKOUT_S, ROUND_TRIP_S, Row
@@ -28,6 +30,11 @@ LIVE_TIMEOUT_S = 30.0
 # Browsers that start up make packets wait on a small machine, and the publisher sends less for some seconds.
 WARM_S = 8.0
 NARROW_BPS = 400_000
+# Everything is lost for so long: a burst, and a network that was away until the server had given the session up.
+BURST_S, LONG_BLACKOUT_S = 0.5, 60.0
+SUSPENDED_S = 60.0
+# Who asks for scenarios this short wants to see that they work.
+SHORT_S = 10.0
 # A picture that stands still for longer than this is a freeze to whoever looks; ten looks a second show no less.
 FREEZE_S = 1.0
 
@@ -109,10 +116,10 @@ class Watched:
 
 
 class Downlink:
-    """A camera on air, a page on a line, and a page beside it on a good one."""
+    """A camera on air, a page on a line, and a page beside it on a good one; `server` is the server's process."""
 
-    def __init__(self, line: Answering, page: Page, other: Page) -> None:
-        self.line, self.page, self._other = line, page, other
+    def __init__(self, server: psutil.Process, line: Answering, page: Page, other: Page) -> None:
+        self.server, self.line, self.page, self._other = server, line, page, other
 
     def watch(self, seconds: float, plan: Sequence[tuple[float, Callable[[], object]]] = ()) -> tuple[Watched, Watched]:
         """Look at both pages for that long, carrying out `plan` (seconds from the beginning, what)."""
@@ -147,7 +154,7 @@ def watching(browser: Browser, clip: str) -> Iterator[Downlink]:
         _wait_live(page)
         _wait_live(other)
         time.sleep(WARM_S)
-        yield Downlink(line, page, other)
+        yield Downlink(psutil.Process(server.pid), line, page, other)
 
 
 def _page(browser: Browser, url: str, pages: ExitStack) -> Page:
@@ -187,8 +194,8 @@ def lossy(loss: float, most_frozen: float, browser: Browser, clip: str, seconds:
     )
 
 
-def blackout(browser: Browser, clip: str, seconds: float) -> Row:
-    """Nothing passes for a while; the same session goes on."""
+def blackout(dark_s: float, within_s: float, browser: Browser, clip: str, seconds: float) -> Row:
+    """Nothing passes for a while: a short one the session outlives, after a long one the page begins a new one."""
     with watching(browser, clip) as downlink:
         lifted: list[float] = []
 
@@ -196,10 +203,9 @@ def blackout(browser: Browser, clip: str, seconds: float) -> Row:
             downlink.line.ask({"dark": False})
             lifted.append(time.monotonic())
 
-        plan = [(1.0, lambda: downlink.line.ask({"dark": True})), (1.0 + BLACKOUT_S, lift)]
-        seen, _ = downlink.watch(max(seconds, BLACKOUT_S + 8), plan)
-    after_s = seen.picture_after(lifted[0])
-    return _back(f"downlink, blackout of {BLACKOUT_S:g} s", 1.0, after_s)
+        plan = [(1.0, lambda: downlink.line.ask({"dark": True})), (1.0 + dark_s, lift)]
+        seen, _ = downlink.watch(max(seconds, dark_s + 15), plan)
+    return _back(f"downlink, blackout of {dark_s:g} s", within_s, seen.picture_after(lifted[0]))
 
 
 def new_address(browser: Browser, clip: str, seconds: float) -> Row:
@@ -216,20 +222,28 @@ def new_address(browser: Browser, clip: str, seconds: float) -> Row:
 
 
 def suspended(browser: Browser, clip: str, seconds: float) -> Row:
-    """The tab does not run for a while (SIGSTOP of its renderer)."""
+    """The tab does not run for a minute, or as long as asked for if that is less (SIGSTOP of its renderer)."""
+    asleep_s = seconds if seconds < SHORT_S else SUSPENDED_S
     with watching(browser, clip) as downlink:
-        pid = _renderer(browser, downlink.page)
+        pid, held = _renderer(browser, downlink.page), downlink.server.memory_info().rss
         os.kill(pid, signal.SIGSTOP)
         try:
-            time.sleep(seconds)
+            time.sleep(asleep_s)
         finally:
             os.kill(pid, signal.SIGCONT)
         resumed = time.monotonic()
+        grown_mb = (downlink.server.memory_info().rss - held) / 1e6
         seen, _ = downlink.watch(5.0)
         # What had arrived before is decoded at once; the picture is back when it moves evenly again.
         still_s = seen.longest_still_after(seen.looks[0].at)
         after_s = max(seen.picture_after(seen.looks[0].at) + seen.looks[0].at - resumed, still_s)
-    return _back(f"downlink, tab suspended for {seconds:g} s", 1.5, after_s)
+    return Row(
+        f"downlink, tab suspended for {asleep_s:g} s",
+        "picture <= 1.5 s after, server's memory <= +5 MB",
+        f"{after_s:.1f} s, {grown_mb:+.1f} MB",
+        after_s <= 1.5 and grown_mb <= 5,
+        {"picture_after_s": after_s, "grown_mb": grown_mb},
+    )
 
 
 def _back(scenario: str, within_s: float, after_s: float) -> Row:
@@ -287,7 +301,9 @@ def scenarios() -> dict[str, Scenario]:
     return {
         "down-5": partial(lossy, 0.05, 0.01),
         "down-10": partial(lossy, 0.10, 0.03),
-        "down-blackout": blackout,
+        "down-burst": partial(blackout, BURST_S, 1.0),
+        "down-blackout": partial(blackout, BLACKOUT_S, 1.0),
+        "down-blackout-60": partial(blackout, LONG_BLACKOUT_S, 3.0),
         "down-400k": narrow,
         "down-suspended": suspended,
         "down-new-address": new_address,
