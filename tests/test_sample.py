@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
+from server.bench.truth import load_truth
 from server.events import UNKNOWN, Detections
 from server.recognition.engine import Engine, open_engine
 from server.recognition.gallery import Known, KnownFace
@@ -18,7 +19,7 @@ from server.recognition.options import RecogniserOptions
 from server.recognition.photos import examine
 from server.recognition.pictures import packed
 from server.recognition.process import FrameMemory
-from server.sample import CLIP, PERSON_NAME, PHOTO
+from server.sample import CLIP, PERSON_NAME, PHOTO, TRUTH
 
 EVERY = 5
 TICKS = 3000  # of the 90 kHz clock, a frame at 30 a second
@@ -62,6 +63,18 @@ def test_the_clip_is_what_a_camera_sends() -> None:
 def test_the_last_frame_leads_into_the_first() -> None:
     first, second, *_, last = (frame.to_ndarray(format="gray").astype(int) for frame in frames())
     assert np.abs(last - first).mean() < 1.5 * np.abs(second - first).mean()
+
+
+def test_the_truth_says_where_the_faces_are(engine: Engine) -> None:
+    truth = load_truth(TRUTH)
+    assert len(truth.frames) == 360
+    for number, result in enumerate(recognised(engine)):
+        expected = truth.at(number * EVERY, 1280, 720)
+        assert [face.person for face in expected] == [PERSON_NAME, None]
+        for face, true in zip(sorted(result.faces, key=lambda face: face.box[0]), expected, strict=True):
+            (x, y, width, height), (left, top, across, down) = face.box, true.box
+            assert abs(x + width / 2 - left - across / 2) < across / 4
+            assert abs(y + height / 2 - top - down / 2) < down / 4
 
 
 def test_one_is_named_and_the_other_never_over_the_whole_clip(engine: Engine) -> None:

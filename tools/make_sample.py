@@ -1,6 +1,6 @@
-"""Generate the sample camera's clip and the enrolled person's photo into server/sample.
+"""Generate the sample camera's clip, where its faces are, and the enrolled person's photo into server/sample.
 
-Usage: python tools/make_sample.py (two minutes; needs the development packages; nothing is downloaded).
+Usage: python -m tools.make_sample (two minutes; needs the development packages; nothing is downloaded).
 
 Two people sit in a drawn classroom, move, lean towards the camera and turn, and the last frame leads into the first.
 Their faces come from one photograph: NASA's portrait of Eileen Collins in scikit-image, in the public domain. The first
@@ -13,6 +13,7 @@ The clip is VP9 in MP4: every PyAV wheel decodes it, and no part of it needs a c
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from skimage import data
 from skimage.transform import ThinPlateSplineTransform
+
+from server.sample import PERSON_NAME
 
 Floats = NDArray[np.float32]
 Points = NDArray[np.float64]
@@ -93,6 +96,7 @@ def main() -> None:
     ]
     OUT.mkdir(exist_ok=True)
     write_clip(OUT / "classroom.mp4", figures)
+    write_truth(OUT / "classroom.json", [path for _, path in figures])
     Image.fromarray(photograph[0:330, 60:390]).save(OUT / "person.jpg", quality=92)
 
 
@@ -255,6 +259,29 @@ def write_clip(file: Path, figures: list[tuple[Floats, Path2D]]) -> None:
             picture = frame_at(index / count, background, figures)
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
+
+
+def write_truth(file: Path, paths: list[Path2D]) -> None:
+    """Where the faces are in each frame, in the form of server/bench/truth.py: the first one's is known."""
+    count = FPS * SECONDS
+    names = (PERSON_NAME, None)
+    frames = [
+        [
+            {"person": name, "id": number, "box": face_box(path.matrix(index / count))}
+            for number, (name, path) in enumerate(zip(names, paths, strict=True), 1)
+        ]
+        for index in range(count)
+    ]
+    file.write_text(json.dumps({"width": WIDTH, "height": HEIGHT, "fps": FPS, "frames": frames}))
+
+
+def face_box(matrix: Floats) -> list[int]:
+    """The face's x, y, width and height in the picture."""
+    top, right, bottom, left = FACE
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)]) - FIGURE_ORIGIN
+    placed = ENLARGED * corners @ matrix[:, :2].T + matrix[:, 2]
+    (x, y), (x_end, y_end) = placed.min(axis=0).round(), placed.max(axis=0).round()
+    return [int(x), int(y), int(x_end - x), int(y_end - y)]
 
 
 def filled(outline: Points, shape: tuple[int, int] = (512, 512)) -> Floats:

@@ -8,12 +8,15 @@ import logging
 import signal
 import sys
 
+from .. import sample
 from .devices import Mode, SourceError, list_cameras
 from .peer import IceServers
 from .publisher import Publisher, PublisherSettings, new_event_loop
 from .signalling import server_url
 
 logger = logging.getLogger("surveillx.publisher")
+
+SAMPLE = "sample"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         default="0",
-        help='a camera by number or "name", a video file (played in a loop), or an rtsp:// address; default: 0',
+        help='a camera by number or "name", a video file (played in a loop), an rtsp:// address, or "sample", a clip '
+        "of two people that always plays the same; default: 0",
     )
     parser.add_argument("--size", default="1280x720", help="default: %(default)s; a camera may give less")
     parser.add_argument("--fps", type=int, default=30, help="default: %(default)s")
@@ -57,7 +61,7 @@ def _settings(args: argparse.Namespace, token: str) -> PublisherSettings:
     return PublisherSettings(
         server=args.server,
         camera_id=args.camera,
-        source=args.source,
+        source=str(sample.CLIP) if args.source == SAMPLE else args.source,
         token=token,
         mode=Mode.parse(args.size, args.fps),
         max_bitrate_bps=round(args.max_bitrate * 1_000_000),
