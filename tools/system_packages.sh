@@ -4,7 +4,10 @@
 set -euo pipefail
 
 missing=()
+# Debian's name for Mozilla's Firefox; Ubuntu's package of the plain name only points to a snap.
+firefox=firefox-esr
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
+command -v firefox-esr >/dev/null || command -v firefox >/dev/null || missing+=("$firefox")
 compgen -G "/usr/share/fonts/*/unifont/*" >/dev/null || compgen -G "/usr/share/fonts/*/*/NotoSansCJK*" >/dev/null || missing+=(fonts-unifont)
 command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/dev/null || missing+=(postgresql)
 if [ "$(id -u)" -eq 0 ] && [ "$(uname)" = Linux ]; then
