@@ -22,6 +22,7 @@ if ! command -v apt-get >/dev/null; then
 fi
 as_root=()
 if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || [ ${#missing[@]} -gt 0 ] || exit 0
     command -v sudo >/dev/null || { echo "The tests need: ${missing[*]}. As root: apt-get install ${missing[*]}" >&2; exit 1; }
     as_root=(sudo)
 fi
