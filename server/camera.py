@@ -42,7 +42,7 @@ RATE_WINDOW_FRAMES = 60
 MAX_CAMERAS = 64
 # Where nobody watches and no face is new, so many times fewer pictures are recognised: it is half of what an unwatched
 # camera costs. A new face must get its looks, one a recognised picture, and may have to wait for others'.
-IDLE_FACTOR = 2
+IDLE_FACTOR = 3
 NEW_FACE_S = 10.0
 # Two frames that arrive together, because the first was late, are both shown. A third replaces the older: what waits is
 # never more than one frame's work behind, and caught up with at once.
