@@ -77,6 +77,6 @@ def test_the_page_says_that_the_server_is_busy_and_that_it_is_over(busy: BusySta
         "The server is no longer busy: names and pictures come at their full rate.", timeout=20_000
     )
     take_pictures(page, "over")
-    until_sync(lambda: busy.camera()["recognition_every"] in (5, 10), 10)
+    until_sync(lambda: busy.camera()["recognition_every"] in (5, 15), 10)
     expect(banner).to_be_hidden(timeout=20_000)
     wait_live(page)
