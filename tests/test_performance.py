@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, goals, page, spread
+from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, README, goals, judged, page, spread
 
 RUN: dict[str, Any] = {
     "bench": "join",
@@ -28,9 +28,16 @@ MISSED = {"what": "joins", "row": ["joins", "57 ms", "at most 55 ms", "missed"],
 TEMPLATE = "# Page\n\n<!-- join -->\nold\n<!-- end -->\n\nWords.\n\n<!-- soak -->\n<!-- end -->\n"
 
 
-def test_the_page_holds_the_kept_results() -> None:
-    written = PAGE.read_text(encoding="utf-8")
+@pytest.mark.parametrize("file", [PAGE, README], ids=lambda file: file.name)
+def test_the_pages_hold_the_kept_results(file: Path) -> None:
+    written = file.read_text(encoding="utf-8")
     assert written == page(written, KEPT), "run `python -m tools.performance`"
+
+
+def test_where_each_row_is_a_goal_the_rows_are_told() -> None:
+    row = ["blackout", "picture <= 1 s after", "0.2 s", "yes"]
+    run = {**RUN, "header": ["scenario", "goal", "found", "met"], "rows": [row], "goals": []}
+    assert judged([run]) == [["blackout", "0.2 s", "picture <= 1 s after", "kept"]]
 
 
 def test_every_kept_result_has_its_place_and_every_bench_too() -> None:

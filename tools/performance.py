@@ -1,9 +1,9 @@
-"""Writes measured figures into docs/performance.md, so that none is copied by hand.
+"""Writes measured figures into docs/performance.md and the README, so that none is copied by hand.
 
 `python -m tools.performance [FOLDER]` takes each `NAME.json` of `surveillx bench NAME --json NAME.json` in the folder
 (default: docs/performance, where they are kept) and renders it between `<!-- NAME -->` and `<!-- end -->` of the page,
-with the plot `NAME.svg` if it lies beside. Several runs are `NAME-1.json`, `NAME-2.json` ...: then each figure is the
-median of the runs, with the least and the greatest.
+with the plot `NAME.svg` if it lies beside; between `<!-- goals -->` all their goals, in the README too. Several runs
+are `NAME-1.json`, `NAME-2.json` ...: then each figure is the median of the runs, with the least and the greatest.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
 KEPT = PAGE.with_suffix("")
 BLOCK = re.compile(r"(<!-- (?P<name>[a-z]+(?:-[a-z]+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(?P<sign>\+?)(?P<number>-?\d+(?:\.(?P<places>\d+))?)(?P<unit>\D*)")
 ALL_GOALS = "goals"
+EACH_ROW_A_GOAL = ["scenario", "goal", "found", "met"]
 NOT_YET = "Not measured yet."
 
 Run = dict[str, Any]
@@ -56,6 +58,8 @@ def goals(folder: Path) -> str:
 
 def judged(runs: Sequence[Run]) -> list[list[str]]:
     """The goals of one bench: what, found, wanted, and in how many of the runs it was kept if not in all or none."""
+    if runs and runs[-1]["header"] == EACH_ROW_A_GOAL:
+        return [[what, figure, goal, "kept" if met == "yes" else "missed"] for what, goal, figure, met in rows(runs)]
     found = []
     for goal in runs[-1]["goals"] if runs else ():
         alike = [each for run in runs for each in run["goals"] if each["what"] == goal["what"]]
@@ -129,8 +133,9 @@ def circumstances(runs: Sequence[Run]) -> str:
 
 
 def main(folder: Path = KEPT) -> None:
-    """Render the page."""
-    PAGE.write_text(page(PAGE.read_text(encoding="utf-8"), folder), encoding="utf-8")
+    """Render the page and the README."""
+    for file in (PAGE, README):
+        file.write_text(page(file.read_text(encoding="utf-8"), folder), encoding="utf-8")
 
 
 if __name__ == "__main__":
