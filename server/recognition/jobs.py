@@ -30,8 +30,9 @@ from .tracks import Track, Tracks
 if TYPE_CHECKING:
     from .engine import Engine
 
-# Video goes first: this much nicer than the server.
-NICENESS = 5
+# Video goes first: this much nicer than the server. Where camera, server and browser share two cores, 5 instead of 15
+# means 29.0 instead of 29.7 pictures a second, 72 instead of 61 ms old at the 95th percentile (two runs each).
+NICENESS = 15
 CLOCK_HZ = 90_000
 # Of more faces than this the quality is not judged in one frame: each takes most of a millisecond.
 MOST_JUDGED = 8
