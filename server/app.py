@@ -32,6 +32,7 @@ from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
 from .camera import Cameras
+from .camera_names import CameraNames
 from .config import Settings
 from .database import open_database
 from .events import AttendanceMarked, Detections, EventBus
@@ -142,6 +143,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         overload=overload,
         health=Health(bus, recognition, database, attendance, overload),
         cameras=cameras,
+        camera_names=CameraNames(database),
         sessions=sessions,
     )
     return parts, rollcall
@@ -154,6 +156,8 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     parts.database.on_state(lambda _state: parts.health.check())
     stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.metrics.strange_datagrams.inc))
     stack.push_async_callback(parts.recognition.close)
+    for camera_id, name in (await parts.camera_names.all()).items():
+        parts.cameras.rename(camera_id, name)
     if parts.settings.recognition_every:
         await parts.recognition.start()
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")

@@ -23,6 +23,7 @@ AuditAction = Literal[
     "visitor_enrolled",
     "visitor_ignored",
     "visitor_deleted",
+    "camera_named",
 ]
 
 

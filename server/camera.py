@@ -57,6 +57,16 @@ class _Arrived(NamedTuple):
     origin: Origin
 
 
+def require_camera_id(camera_id: str) -> None:
+    """Take only what belongs in an address.
+
+    Raises:
+        BadRequest: it is something else.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", camera_id):
+        raise BadRequest("A camera id has 1 to 64 letters, digits, dots, dashes or underscores.", reason="camera_id")
+
+
 class FrameTap:
     """The newest annotated frame for a side branch that may be slow; frames it does not take are passed over."""
 
@@ -89,6 +99,7 @@ class Camera:
         self, camera_id: str, settings: Settings, metrics: Metrics, events: EventBus, recognition: RecognitionWorker
     ) -> None:
         self.id = camera_id
+        self.name = ""
         self.state: CameraState = "offline"
         self.since = datetime.now(UTC)
         self.pace = FULL
@@ -222,6 +233,7 @@ class Camera:
         width, height = self._size
         return {
             "id": self.id,
+            "name": self.name,
             "online": self.state == "online",
             "state": self.state,
             "since": self.since.isoformat(timespec="seconds"),
@@ -324,12 +336,11 @@ class Camera:
         return frame
 
     def _slate(self) -> VideoFrame:
-        what = "has no signal" if self.state == "stale" else "is offline"
+        what = "No signal" if self.state == "stale" else "Offline" if self._seen else "Waiting for its publisher"
         since = self.since.astimezone(self._zone).strftime("%H:%M")
-        second = f"No picture since {since}" if self._seen else f"Waiting for its publisher since {since}"
         width, height = self._size
         # Even sides: chroma is half as fine.
-        frame = slate((f"Camera {self.id} {what}", second), (width & ~1, height & ~1))
+        frame = slate((self.name or f"Camera {self.id}", f"{what} since {since}"), (width & ~1, height & ~1))
         self._stamp(frame, time.monotonic())
         return frame
 
@@ -356,7 +367,13 @@ class Camera:
 
     def changed(self, reason: str = "") -> CameraChanged:
         """The camera's present state as an event."""
-        return CameraChanged(self.id, self.state, self.since.isoformat(timespec="seconds"), reason)
+        return CameraChanged(self.id, self.state, self.since.isoformat(timespec="seconds"), reason, self.name)
+
+    def rename(self, name: str) -> None:
+        """Staff call it so from now on."""
+        if name != self.name:
+            self.name = name
+            self._events.publish(self.changed())
 
     def _frames_per_second(self) -> float:
         if self.state != "online" or len(self._arrivals) < 2:
@@ -375,6 +392,7 @@ class Cameras:
         self._make: Callable[[str], Camera] = lambda each: Camera(each, settings, metrics, events, recognition)
         self._configured = settings.cameras
         self._cameras: dict[str, Camera] = {}
+        self._names: dict[str, str] = {}
         self._tasks: asyncio.TaskGroup | None = None
 
     async def run(self, ready: asyncio.Event) -> None:
@@ -395,18 +413,21 @@ class Cameras:
         camera = self._cameras.get(camera_id)
         if camera is not None:
             return camera
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", camera_id):
-            raise BadRequest(
-                "A camera id has 1 to 64 letters, digits, dots, dashes or underscores.", reason="camera_id"
-            )
+        require_camera_id(camera_id)
         if len(self._cameras) >= MAX_CAMERAS:
             raise Unavailable(f"This server already has {MAX_CAMERAS} cameras.")
         if self._tasks is None:
             raise Unavailable("The server is starting or stopping.", headers={"Retry-After": "2"})
         camera = self._cameras[camera_id] = self._make(camera_id)
-        camera.pace = self._pace
+        camera.pace, camera.name = self._pace, self._names.get(camera_id, "")
         self._tasks.create_task(camera.run(), name=f"surveillx-camera-{camera_id}")
         return camera
+
+    def rename(self, camera_id: str, name: str) -> None:
+        """Staff call the camera so from now on, also where it is yet to come."""
+        self._names[camera_id] = name
+        if camera := self.find(camera_id):
+            camera.rename(name)
 
     def set_pace(self, pace: Pace) -> None:
         """From now on every camera, also one yet to come, does so much."""

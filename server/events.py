@@ -123,12 +123,13 @@ class ServerChanged:
 
 @dataclass(frozen=True, slots=True)
 class CameraChanged:
-    """A camera came, fell silent or went. `since` is ISO 8601 in UTC."""
+    """A camera came, fell silent, went or was renamed. `since` is ISO 8601 in UTC; without a `name` it is empty."""
 
     camera_id: str
     state: CameraState
     since: str
     reason: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

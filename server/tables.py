@@ -203,3 +203,12 @@ class VisitorFace(Base):
     crop: Mapped[bytes]
     quality: Mapped[float]
     seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CameraName(Base):
+    """What staff call a camera."""
+
+    __tablename__ = "camera_names"
+
+    camera_id: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100))

@@ -19,6 +19,7 @@ from server.api.parts import Parts
 from server.attendance import AttendanceStore
 from server.audit import AuditStore
 from server.camera import Cameras
+from server.camera_names import CameraNames
 from server.config import Settings
 from server.database import Database
 from server.events import EventBus
@@ -69,6 +70,7 @@ def make_parts(settings: Settings) -> Parts:
         overload=overload,
         health=Health(events, recognition, database, attendance, overload),
         cameras=cameras,
+        camera_names=CameraNames(database),
         sessions=sessions,
     )
 

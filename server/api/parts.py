@@ -12,6 +12,7 @@ from ..access import Access
 from ..attendance import AttendanceStore
 from ..audit import AuditStore
 from ..camera import Cameras
+from ..camera_names import CameraNames
 from ..config import Settings
 from ..database import Database
 from ..events import EventBus
@@ -46,6 +47,7 @@ class Parts:
     overload: Overload
     health: Health
     cameras: Cameras
+    camera_names: CameraNames
     sessions: SessionRegistry
     looks: Looks = field(default_factory=Looks)
 

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/api/cameras`: how the server is."""
+"""`/healthz`, `/readyz`, `/metrics` and `/api/cameras`: how the server is, and what its cameras are called."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, ConfigDict
 
+from ..camera import require_camera_id
 from ..errors import Unavailable
 from .auth import require_view
 from .parts import PartsDep
 
 router = APIRouter(tags=["status"])
+
+
+class CameraName(BaseModel):
+    """What to call a camera."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
 
 
 @router.get("/healthz")
@@ -42,3 +52,12 @@ async def metrics(parts: PartsDep) -> Response:
 async def cameras(parts: PartsDep) -> list[dict[str, Any]]:
     """Every camera the server knows."""
     return [camera.status() for camera in parts.cameras.all()]
+
+
+@router.put("/api/cameras/{camera_id}", dependencies=[Depends(require_view)])
+async def rename(camera_id: str, body: CameraName, parts: PartsDep) -> dict[str, str]:
+    """Call a camera so from now on, also one that has never published."""
+    require_camera_id(camera_id)
+    name = await parts.camera_names.store(camera_id, body.name)
+    parts.cameras.rename(camera_id, name)
+    return {"id": camera_id, "name": name}

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import unicodedata
 
-from ..errors import Unprocessable
+from ..typed import cleaned
 
 MAX_NAME_CHARACTERS = 100
 MAX_ROLL_NO_CHARACTERS = 50
 MAX_CLASS_CHARACTERS = 50
-
-# Lone surrogates cannot be stored; control characters and direction overrides could pass one name off as another.
-_FORBIDDEN_CATEGORIES = {"Cc", "Cs", "Zl", "Zp"}
-_DIRECTION_OVERRIDES = set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 _WORDS = {"name": "name", "roll_no": "roll number", "class_name": "class"}
 
@@ -52,10 +48,4 @@ def folded(text: str | None) -> str:
 
 
 def _cleaned(value: str, field: str, max_characters: int) -> str:
-    """Trim and compose (NFC, so that é typed in two ways is one name)."""
-    cleaned = unicodedata.normalize("NFC", value).strip()
-    if not 1 <= len(cleaned) <= max_characters:
-        raise Unprocessable(f"The {_WORDS[field]} needs 1 to {max_characters} characters.", reason=field)
-    if any(unicodedata.category(each) in _FORBIDDEN_CATEGORIES or each in _DIRECTION_OVERRIDES for each in cleaned):
-        raise Unprocessable(f"The {_WORDS[field]} contains control characters.", reason=field)
-    return cleaned
+    return cleaned(value, field, _WORDS[field], max_characters)
