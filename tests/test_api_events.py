@@ -50,7 +50,7 @@ async def test_first_the_cameras_state_then_what_happens(served: Served) -> None
         state = await receive(client)
         assert state["since"]
         assert {**state, "since": ""} == {
-            "type": "camera", "camera_id": "1", "state": "offline", "since": "", "reason": state["reason"],
+            "type": "camera", "camera_id": "1", "state": "offline", "since": "", "reason": state["reason"], "name": "",
         }  # fmt: skip
         assert await receive(client) == {
             "type": "server", "recognition": "starting", "recognition_words": served.parts.recognition.state_words,
