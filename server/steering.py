@@ -92,6 +92,8 @@ class Steering:
         """`bitrates_bps` is what each rendition may take, the best first; `start` the rung to begin with."""
         self.rung = start
         self.reason = ""
+        self._best = 0
+        self._is_held = False
         self._bitrates_bps = bitrates_bps
         self._rungs = len(bitrates_bps)
         self._settled_at = self._tried_at = now
@@ -119,6 +121,19 @@ class Steering:
             self._follow(now, self._overrun(feedback, needs_bps))
         if self.rung == rung and self._overrun_since is None:
             self._climb(now, feedback, needs_bps)
+        return self.rung != rung
+
+    def limit(self, now: float, best: int) -> bool:
+        """Go no better than the rung `best` from now on, because the viewer wants no more; whether `rung` has changed.
+
+        Where nothing but that wish held it, a viewer that wants more again has it at once.
+        """
+        rung, was_held, self._best = self.rung, self._is_held, best
+        if self.rung < best or (was_held and self.rung > best):
+            self._change(now, best, "")
+        if self.rung <= best:
+            self._end_probe(now)
+        self._is_held = best > 0 and self.rung == best and not self.reason
         return self.rung != rung
 
     @property
@@ -173,6 +188,7 @@ class Steering:
 
     def _change(self, now: float, rung: int, reason: str) -> None:
         self.rung, self.reason = rung, reason
+        self._is_held = False
         self._settled_at, self._tried_at = now + SETTLE_S, now
         self._overrun_since = None
         self._probe = None
@@ -180,7 +196,7 @@ class Steering:
     # --- up ---
 
     def _climb(self, now: float, feedback: Feedback, needs_bps: Sequence[float]) -> None:
-        if self.rung == 0:
+        if self.rung <= self._best:
             if now - self._climbed_at > PROVEN_S:
                 self._patience_s = FIRST_PATIENCE_S
         elif self._probe is not None:

@@ -171,3 +171,42 @@ def test_hopeless_loss_is_a_reason_whatever_the_estimate() -> None:
     viewer = Viewer(20e6, loss=0.4)
     viewer.run(10)
     assert viewer.rung >= 1
+
+
+def test_a_viewer_that_wants_little_is_sent_little_and_more_at_once_when_it_wants_more() -> None:
+    viewer = Viewer(20e6)
+    viewer.run(10)
+    assert viewer.steering.limit(viewer.now, 1)
+    assert (viewer.rung, viewer.steering.reason) == (1, "")
+    viewer.run(600)
+    assert (viewer.history, viewer.steering.probing) == ([], False), "a good line tempts nobody"
+    assert not viewer.steering.limit(viewer.now, 1)
+    assert viewer.steering.limit(viewer.now, 0)
+    assert viewer.rung == 0
+
+
+def test_a_viewer_that_began_with_little_because_it_wants_little() -> None:
+    viewer = Viewer(20e6, start=1)
+    assert not viewer.steering.limit(viewer.now, 1)
+    viewer.run(60)
+    assert viewer.steering.limit(viewer.now, 0)
+    assert viewer.rung == 0
+
+
+def test_a_wish_for_more_does_not_overrun_a_slow_line() -> None:
+    viewer = Viewer(400e3)
+    viewer.run(5)
+    assert viewer.rung == 1
+    assert not viewer.steering.limit(viewer.now, 1)
+    assert not viewer.steering.limit(viewer.now, 0)
+    viewer.steering.limit(viewer.now, 1)
+    viewer.run(60)
+    assert not viewer.steering.probing
+
+
+def test_a_wish_for_little_ends_the_question_whether_the_line_carries_more() -> None:
+    viewer = Viewer(400e3)
+    while not viewer.steering.probing:
+        viewer.run(STEP_S)
+    viewer.steering.limit(viewer.now, 1)
+    assert not viewer.steering.probing
