@@ -1,17 +1,20 @@
 """Draws boxes and names into the picture, straight into its yuv420p planes, and makes hidden faces unrecognisable.
 
-`draw` is a pure function of a frame and its overlays, apart from changing that frame; `Overlays` says where each face
-is by now; `AnnotatedTrack` joins both to a source of frames. Drawing runs on the camera's thread, everything else on
-the event loop's.
+A viewer watches one of two pictures: the annotated one, or the clean one without boxes and names. Hidden faces are
+pixelated in both. `render` is a pure function of a frame and its overlays, apart from changing that frame; `Overlays`
+says where each face is by now; `AnnotatedTrack` joins both to a source of frames. Drawing runs on the camera's thread,
+everything else on the event loop's.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -39,6 +42,9 @@ SPEED_ERROR = 0.5
 # px in a 720p frame.
 BLOCKS_ACROSS = 6
 MIN_BLOCK_PX = 6
+
+PictureKind = Literal["annotated", "clean"]
+PICTURE_KINDS: tuple[PictureKind, ...] = ("annotated", "clean")
 
 Plane = NDArray[np.uint8]
 Yuv = tuple[int, int, int]
@@ -109,26 +115,70 @@ class Overlays:
         )
 
 
+def render(
+    frame: VideoFrame, overlays: Sequence[Overlay], kinds: AbstractSet[PictureKind]
+) -> Mapping[PictureKind, VideoFrame]:
+    """The pictures of these `kinds`, made of a yuv420p frame in place; a copy is made only where the two differ.
+
+    A frame of another format is converted first. Without anything to draw both are the frame itself.
+    """
+    frame = pixelate(frame, overlays)
+    if "annotated" not in kinds:
+        return dict.fromkeys(kinds, frame)
+    differ = "clean" in kinds and any(overlay.name for overlay in overlays)
+    clean = _copied(frame) if differ else frame
+    frame = write_names(frame, overlays)
+    return {kind: clean if kind == "clean" else frame for kind in kinds}
+
+
 def draw(frame: VideoFrame, overlays: Sequence[Overlay]) -> VideoFrame:
     """Draw overlays into a yuv420p frame, in place, and return it; without overlays the frame is not touched.
 
     Faces are pixelated first, so that every name stays readable.
     A frame of another format is converted first and the new one returned. Boxes may lie partly or wholly outside.
     """
-    if not overlays:
+    return write_names(pixelate(frame, overlays), overlays)
+
+
+def pixelate(frame: VideoFrame, overlays: Sequence[Overlay]) -> VideoFrame:
+    """Make the hidden faces unrecognisable; in place, as `draw`."""
+    hidden = [overlay.pixelated for overlay in overlays if overlay.pixelated is not None]
+    if not hidden:
         return frame
+    frame, planes = _opened(frame)
+    for box in hidden:
+        _pixelate(planes, box)
+    return frame
+
+
+def write_names(frame: VideoFrame, overlays: Sequence[Overlay]) -> VideoFrame:
+    """Draw the boxes and their names; in place, as `draw`."""
+    named = [overlay for overlay in overlays if overlay.name]
+    if not named:
+        return frame
+    frame, planes = _opened(frame)
+    for overlay in named:
+        _name(planes, overlay)
+    return frame
+
+
+def _opened(frame: VideoFrame) -> tuple[VideoFrame, tuple[Plane, ...]]:
+    """The frame as one that may be changed, yuv420p, and its planes."""
     if frame.format.name != "yuv420p":
         frame = frame.reformat(format="yuv420p")  # keeps pts and time base
     # A decoder may still refer to this picture to decode the next one (H.264); copies only then.
     frame.make_writable()
-    planes = tuple(_view(plane) for plane in frame.planes)
-    for overlay in overlays:
-        if overlay.pixelated is not None:
-            _pixelate(planes, overlay.pixelated)
-    for overlay in overlays:
-        if overlay.name:
-            _name(planes, overlay)
-    return frame
+    return frame, tuple(_view(plane) for plane in frame.planes)
+
+
+def _copied(frame: VideoFrame) -> VideoFrame:
+    """The same picture of the same moment in memory of its own."""
+    copy = VideoFrame(frame.width, frame.height, frame.format.name)
+    for plane, original in zip(copy.planes, frame.planes, strict=True):
+        _view(plane)[:] = _view(original)
+    copy.pts, copy.time_base = frame.pts, frame.time_base
+    copy.colorspace, copy.color_range = frame.colorspace, frame.color_range
+    return copy
 
 
 def _name(planes: tuple[Plane, ...], overlay: Overlay) -> None:
@@ -229,8 +279,13 @@ class AnnotatedTrack(VideoStreamTrack):
 
     async def recv(self) -> VideoFrame:
         """The next annotated frame."""
+        return (await self.pictures(lambda: {"annotated"}))["annotated"]
+
+    async def pictures(self, wanted: Callable[[], AbstractSet[PictureKind]]) -> Mapping[PictureKind, VideoFrame]:
+        """The next frame as the pictures that are `wanted` when it comes."""
         frame = await self._next_frame()
         overlays = self._overlays.at(frame.pts or 0, frame.width, frame.height)
+        kinds = wanted()
         if not overlays:
-            return frame
-        return await asyncio.get_running_loop().run_in_executor(self._executor, draw, frame, overlays)
+            return dict.fromkeys(kinds, frame)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, render, frame, overlays, kinds)

@@ -1,6 +1,7 @@
 """What one camera sends: each encoding that somebody watches, encoded once, and the viewers of each.
 
-An encoding is a codec at a rendition. Encoding runs on the camera's thread, everything else on the event loop's.
+An encoding is a codec at a rendition of a kind of picture, annotated or clean. Encoding runs on the camera's thread,
+everything else on the event loop's.
 """
 
 from __future__ import annotations
@@ -8,14 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from itertools import product
 from typing import Any
 
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from . import h264, vp8
+from .annotate import PICTURE_KINDS, PictureKind
 from .config import Settings
 from .encode import CodecName, SharedEncoder
 from .metrics import Metrics
@@ -48,14 +51,22 @@ class Meter:
 
 
 class Encoding:
-    """One codec at one rendition: the encoder, and the relay to those who watch it."""
+    """One codec at one rendition of one kind of picture: the encoder, and the relay to those who watch it."""
 
     def __init__(
-        self, codec: CodecName, rendition: Rendition, scaler: Scaler, relay: Relay, metrics: Metrics, camera_id: str
+        self,
+        codec: CodecName,
+        rendition: Rendition,
+        kind: PictureKind,
+        scaler: Scaler,
+        relay: Relay,
+        metrics: Metrics,
+        camera_id: str,
     ) -> None:
         self.rendition = rendition
+        self.kind = kind
         self.relay = relay
-        labels = (camera_id, codec, rendition.name)
+        labels = (camera_id, codec, rendition.name, kind)
         self._frames_encoded = metrics.frames_encoded.labels(*labels)
         self._keyframes = metrics.keyframes.labels(*labels)
         active = metrics.encodes_active.labels(*labels)
@@ -103,24 +114,24 @@ class Broadcast:
 
     def __init__(self, camera_id: str, settings: Settings, metrics: Metrics, on_first: Callable[[], None]) -> None:
         self.renditions = renditions(settings.video_bitrate_bps, settings.video_low_bitrate_bps)
-        self._encodings: dict[tuple[CodecName, RenditionName], Encoding] = {}
-        self._scalers = [Scaler(rendition) for rendition in self.renditions]
+        self._encodings: dict[tuple[CodecName, RenditionName, PictureKind], Encoding] = {}
         self._encode_s = metrics.stage_seconds.labels(camera_id, "encode")
         self._send_s = metrics.stage_seconds.labels(camera_id, "send")
         dropped = metrics.relay_drops.labels(camera_id).inc
-        for rendition, scaler in zip(self.renditions, self._scalers, strict=True):
-            for codec in PACKETISE:
+        for rendition in self.renditions:
+            scaler = Scaler(rendition)  # one for all: it keeps one frame, and the kinds follow each other
+            for kind, codec in product(PICTURE_KINDS, PACKETISE):
                 relay = Relay(keyframe_interval_s=settings.keyframe_interval_s, on_first=on_first, on_dropped=dropped)
-                encoding = Encoding(codec, rendition, scaler, relay, metrics, camera_id)
-                self._encodings[codec, rendition.name] = encoding
+                encoding = Encoding(codec, rendition, kind, scaler, relay, metrics, camera_id)
+                self._encodings[codec, rendition.name, kind] = encoding
 
-    def relay(self, codec: CodecName, rendition: RenditionName) -> Relay:
+    def relay(self, codec: CodecName, rendition: RenditionName, kind: PictureKind) -> Relay:
         """Where to watch this encoding."""
-        return self._encodings[codec, rendition].relay
+        return self._encodings[codec, rendition, kind].relay
 
-    def needs_bps(self, codec: CodecName) -> list[float]:
+    def needs_bps(self, codec: CodecName, kind: PictureKind) -> list[float]:
         """What each rendition takes of a line now, the best first."""
-        return [self._encodings[codec, each.name].need_bps for each in self.renditions]
+        return [self._encodings[codec, each.name, kind].need_bps for each in self.renditions]
 
     @property
     def viewers(self) -> int:
@@ -136,6 +147,14 @@ class Broadcast:
         return counts
 
     @property
+    def viewers_by_picture(self) -> Counter[PictureKind]:
+        """How many viewers take pictures of each kind now."""
+        counts: Counter[PictureKind] = Counter()
+        for each in self._encodings.values():
+            counts[each.kind] += each.relay.viewers
+        return counts
+
+    @property
     def encoders(self) -> int:
         """How many codecs are open now."""
         return sum(each.is_open for each in self._encodings.values())
@@ -145,20 +164,24 @@ class Broadcast:
         """Whether a codec is open that nobody watches."""
         return any(each.is_idle for each in self._encodings.values())
 
-    async def send(self, frame: VideoFrame, thread: Executor) -> None:
-        """Encode a yuv420p frame (pts in 90 kHz ticks) in every encoding that is watched, and send it.
+    async def send(self, pictures: Mapping[PictureKind, VideoFrame], thread: Executor) -> None:
+        """Encode yuv420p frames of one moment (pts in 90 kHz ticks) in every encoding that is watched, and send them.
 
-        The best rendition first, and on its way before the next one is begun: a slow line costs nobody else time.
+        The best rendition first, and on its way before the next one is begun: a slow line costs nobody else time. Who
+        has begun to watch a kind that is not among `pictures` is served from the next moment on.
         """
-        loop = asyncio.get_running_loop()
         for encoding in self._encodings.values():
-            if encoding.relay.viewers:
-                begun_at = time.monotonic()
-                packets = await loop.run_in_executor(thread, encoding.encode, frame)
-                encoded_at = time.monotonic()
-                encoding.publish(packets)
-                self._encode_s.observe(encoded_at - begun_at)
-                self._send_s.observe(time.monotonic() - encoded_at)
+            frame = pictures.get(encoding.kind)
+            if frame is not None and encoding.relay.viewers:
+                await self._send(encoding, frame, thread)
+
+    async def _send(self, encoding: Encoding, frame: VideoFrame, thread: Executor) -> None:
+        begun_at = time.monotonic()
+        packets = await asyncio.get_running_loop().run_in_executor(thread, encoding.encode, frame)
+        encoded_at = time.monotonic()
+        encoding.publish(packets)
+        self._encode_s.observe(encoded_at - begun_at)
+        self._send_s.observe(time.monotonic() - encoded_at)
 
     def close_idle_encoders(self) -> None:
         """Free the codecs that nobody watches. On the camera's thread."""

@@ -1,7 +1,8 @@
 """One camera: joins its stages, and knows whether it is online.
 
 A publisher's frames land in a newest-frame slot, never in a queue. From there every n-th goes to recognition, and, if
-anyone is watching, each is annotated, encoded once and broadcast; the JPEG path taps the annotated frames.
+anyone is watching, each is annotated, encoded once and broadcast; the JPEG path taps the annotated frames. A clean
+picture, without boxes and names, is made and encoded only while somebody watches that.
 Everything runs on the event loop's thread except drawing and encoding, which share the camera's own.
 """
 
@@ -13,7 +14,7 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from av.video.frame import VideoFrame
 
-from .annotate import AnnotatedTrack, Overlays
+from .annotate import AnnotatedTrack, Overlays, PictureKind
 from .broadcast import Broadcast
 from .cadence import Cadence
 from .config import Settings
@@ -242,6 +243,7 @@ class Camera:
             "fps": self._frames_per_second(),
             "viewers": self.broadcast.viewers,
             "renditions": self.broadcast.viewers_by_rendition,
+            "pictures": self.broadcast.viewers_by_picture,
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
             "recognition_every": self.recognition_every,
             "frame_divisor": self.pace.frame_divisor,
@@ -259,6 +261,11 @@ class Camera:
     @property
     def _is_watched(self) -> bool:
         return bool(self.broadcast.viewers or self._taps)
+
+    def _wanted_pictures(self) -> set[PictureKind]:
+        """What somebody watches now."""
+        kinds = {kind for kind, viewers in self.broadcast.viewers_by_picture.items() if viewers}
+        return kinds | {"annotated"} if self._taps else kinds
 
     def workload(self, now: float) -> Workload:
         """How the stages have kept up since this was last asked; `now` is monotonic."""
@@ -302,20 +309,23 @@ class Camera:
                 await asyncio.sleep(SLATE_INTERVAL_S)
 
     async def _serve_frame(self) -> None:
-        frame = await self._annotated.recv()
+        pictures = await self._annotated.pictures(self._wanted_pictures)
         self._wait_s.observe(self._taken_at - self._frame_at)
         self._draw_s.observe(time.monotonic() - self._taken_at)
-        for tap in self._taps:
-            tap.offer(frame)
+        if "annotated" in pictures:
+            for tap in self._taps:
+                tap.offer(pictures["annotated"])
         if self.broadcast.viewers:
-            await self.broadcast.send(frame, self._executor)
-            self._tell_delay(frame)
+            await self.broadcast.send(pictures, self._executor)
+            self._tell_delay(pictures.values())
         self._timesheet.note(self._frame_at, self._taken_at, time.monotonic())
 
-    def _tell_delay(self, frame: VideoFrame) -> None:
-        if self._origin is None or self.state != "online":
+    def _tell_delay(self, frames: Iterable[VideoFrame]) -> None:
+        """Of the moment that these frames show."""
+        moment = next((frame.pts or 0 for frame in frames), None)
+        if moment is None or self._origin is None or self.state != "online":
             return  # the slate comes from here
-        if timing := self._delays.note(frame.pts or 0, self._origin, time.monotonic()):
+        if timing := self._delays.note(moment, self._origin, time.monotonic()):
             self._events.publish(timing)
 
     async def _next_frame(self) -> VideoFrame:

@@ -194,6 +194,8 @@ def _face(face: Face) -> dict[str, Any]:
         "name": UNKNOWN if face.is_hidden else face.name,
         "confidence": round(face.confidence, 3),
         "box": [round(each, 1) for each in face.box],
+        "velocity": [round(each, 1) for each in face.velocity],
+        "unseen_s": round(face.unseen_s, 3),
         "hidden": face.is_hidden,
     }
 

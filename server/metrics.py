@@ -23,7 +23,7 @@ class Metrics:
         def gauge(name: str, text: str, *labels: str) -> Gauge:
             return Gauge(f"surveillx_{name}", text, labels, registry=registry)
 
-        encoding = ("camera", "codec", "rendition")
+        encoding = ("camera", "codec", "rendition", "picture")
         self.frames_received = counter("frames_received", "Pictures decoded from a publisher", "camera")
         self.frames_recognised = counter("frames_recognised", "Pictures that went through recognition", "camera")
         self.frames_dropped = counter(

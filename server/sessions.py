@@ -19,9 +19,10 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.video.frame import VideoFrame
 
+from .annotate import PictureKind
 from .camera import Camera, Cameras
 from .config import Settings
-from .errors import BadRequest, NotFound, Unavailable
+from .errors import BadRequest, Conflict, NotFound, Unavailable
 from .events import EventBus, ViewerChanged
 from .heap import give_back_after
 from .metrics import Metrics
@@ -227,9 +228,11 @@ class ViewerSession(Session):
     peer_direction = "receive"
     codecs = ("video/VP8", "video/H264")
 
-    def __init__(self, camera: Camera, settings: Settings, events: EventBus, start: RenditionName) -> None:
+    def __init__(
+        self, camera: Camera, settings: Settings, events: EventBus, start: RenditionName, picture: PictureKind
+    ) -> None:
         super().__init__(camera, settings)
-        self.viewing = Viewing(camera.id, self.id, camera.broadcast, events, start)
+        self.viewing = Viewing(camera.id, self.id, camera.broadcast, events, start, picture)
 
     def _prepare(self) -> None:
         transceiver = self._peer.addTransceiver("video", "sendonly")
@@ -306,8 +309,14 @@ class SessionRegistry:
             previous.stop("another publisher took over")
         return await self._open(session, offer_sdp)
 
-    async def view(self, camera_id: str, offer_sdp: str, start: RenditionName = "720p") -> tuple[str, str]:
-        """Open a viewer session that begins with the rendition `start`; returns its id and the answer.
+    async def view(
+        self,
+        camera_id: str,
+        offer_sdp: str,
+        start: RenditionName = "720p",
+        picture: PictureKind = "annotated",
+    ) -> tuple[str, str]:
+        """Open a viewer session that begins with the rendition `start` of `picture`; returns its id and the answer.
 
         Raises:
             NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable: too many
@@ -315,7 +324,20 @@ class SessionRegistry:
         """
         self._check(ViewerSession, offer_sdp)
         camera = self._cameras.get(camera_id)
-        return await self._open(ViewerSession(camera, self._settings, self._events, start), offer_sdp)
+        return await self._open(ViewerSession(camera, self._settings, self._events, start, picture), offer_sdp)
+
+    def show(self, session_id: str, picture: PictureKind) -> None:
+        """Send a viewer this kind of picture from now on.
+
+        Raises:
+            NotFound: it is not open. Conflict: it is a publisher's.
+        """
+        session = self._get(session_id)
+        if not isinstance(session, ViewerSession):
+            raise Conflict(
+                "This session sends a picture; only a viewer's can be shown another one.", reason="publisher"
+            )
+        session.viewing.show(picture)
 
     def viewers(self) -> list[ViewerChanged]:
         """What the viewers are sent who do not have the best rendition."""
@@ -328,9 +350,7 @@ class SessionRegistry:
         Raises:
             NotFound: it is not open.
         """
-        session = self._sessions.get(session_id)
-        if session is None:
-            raise NotFound("There is no such session; it may have ended already.")
+        session = self._get(session_id)
         session.stop("its owner closed it")
         await session.closed.wait()
 
@@ -343,6 +363,12 @@ class SessionRegistry:
         return max(
             (each.undecoded for each in self._sessions.values() if isinstance(each, PublisherSession)), default=0
         )
+
+    def _get(self, session_id: str) -> Session:
+        session = self._sessions.get(session_id)
+        if session is None:
+            raise NotFound("There is no such session; it may have ended already.")
+        return session
 
     def _check(self, kind: type[Session], offer_sdp: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""What one viewer is sent: the rendition that its line carries, lower and higher as the line changes.
+"""What one viewer is sent: the kind of picture it asked for, in the rendition that its line carries.
 
 Joins the decisions of `Steering` to the viewer's `Switch` and line, and tells the page. Event loop's thread only.
 """
@@ -10,6 +10,7 @@ import logging
 import time
 from dataclasses import replace
 
+from .annotate import PictureKind
 from .broadcast import Broadcast
 from .encode import CodecName
 from .events import EventBus, ViewerChanged, ViewerRendition
@@ -33,10 +34,17 @@ class Viewing:
     """
 
     def __init__(
-        self, camera_id: str, session_id: str, broadcast: Broadcast, events: EventBus, start: RenditionName
+        self,
+        camera_id: str,
+        session_id: str,
+        broadcast: Broadcast,
+        events: EventBus,
+        start: RenditionName,
+        picture: PictureKind = "annotated",
     ) -> None:
         """`start` is the best rendition unless the viewer knows that its line does not carry that."""
         self._broadcast = broadcast
+        self._picture = picture
         self._events = events
         self._codec: CodecName = "VP8"
         self._names: list[ViewerRendition] = [*(each.name for each in broadcast.renditions), "jpeg"]
@@ -65,6 +73,13 @@ class Viewing:
         self._switch = Switch(line)
         self._follow()
 
+    def show(self, picture: PictureKind) -> None:
+        """Be sent this kind of picture from its next keyframe on; until then everything stays as it is."""
+        if picture != self._picture:
+            self._picture = picture
+            if self._draining is None:  # else it follows by itself when the line is empty
+                self._follow()
+
     def request_keyframe(self) -> None:
         """The viewer lost its picture."""
         if self._switch is not None:
@@ -80,7 +95,7 @@ class Viewing:
             self._line.forget()
             self.request_keyframe()
         rung = self._steering.rung
-        if self._steering.judge(now, self._line.feedback, self._broadcast.needs_bps(self._codec)):
+        if self._steering.judge(now, self._line.feedback, self._broadcast.needs_bps(self._codec, self._picture)):
             self._tell()
             if self._steering.rung > rung:
                 self._drain()
@@ -99,10 +114,13 @@ class Viewing:
             self._switch.stop()
 
     def _follow(self) -> None:
-        """Be sent what the steering says."""
-        if self._switch is not None:
+        """Be sent what the steering says, of the kind that the viewer wants."""
+        if self._draining is not None:
+            self._draining.cancel()
+            self._draining = None
+        if self._line is not None and self._switch is not None:
             rendition = self._broadcast.renditions[min(self._steering.rung, len(self._broadcast.renditions) - 1)]
-            self._switch.to(self._broadcast.relay(self._codec, rendition.name))
+            self._switch.to(self._broadcast.relay(self._codec, rendition.name, self._picture))
 
     def _drain(self) -> None:
         """Send nothing for a moment, and never what was lost, before the next keyframe."""
@@ -120,6 +138,6 @@ class Viewing:
         """Send more than the pictures while the steering wants to know what the line carries."""
         self._padding = None
         if self._line is not None and self._steering.probing and not self._line.ended.is_set():
-            padding_bps = self._steering.padding_bps(self._broadcast.needs_bps(self._codec))
+            padding_bps = self._steering.padding_bps(self._broadcast.needs_bps(self._codec, self._picture))
             self._line.pad(int(padding_bps / 8 * PAD_EVERY_S))
             self._padding = asyncio.get_running_loop().call_later(PAD_EVERY_S, self._pad)

@@ -107,6 +107,7 @@ class Client:
         self.peer = new_peer()
         self.session_id = ""
         self.rendition = ""
+        self.picture = ""
         self.received: Counter | None = None
         self._http = http
         self._camera_id = camera_id
@@ -127,11 +128,18 @@ class Client:
         body = {"sdp": self.peer.localDescription.sdp, "type": "offer", "camera_id": self._camera_id}
         if self.rendition:
             body["rendition"] = self.rendition
+        if self.picture:
+            body["picture"] = self.picture
         response = await self._http.post(path, json=body)
         response.raise_for_status()
         answer = response.json()
         self.session_id = answer["session_id"]
         await self.peer.setRemoteDescription(RTCSessionDescription(answer["sdp"], "answer"))
+
+    async def show(self, picture: str) -> None:
+        """Ask for the other kind of picture."""
+        response = await self._http.patch(f"/webrtc/sessions/{self.session_id}", json={"picture": picture})
+        response.raise_for_status()
 
     async def close(self) -> None:
         await self.peer.close()

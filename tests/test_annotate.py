@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from aiortc import VideoStreamTrack
 from av.video.frame import VideoFrame
 
-from server.annotate import KEEP_S, AnnotatedTrack, Overlay, Overlays, draw
+from server.annotate import KEEP_S, AnnotatedTrack, Overlay, Overlays, PictureKind, draw, render
 from server.events import Detections, Face
 from server.labels import choose_font, render_label
 from server.recognition.detectors import CnnDetector
 from server.recognition.pictures import LIKELY, Pixels
 
 from .faces import astronaut
-from .peers import picture
+from .peers import TIME_BASE, picture
 
 ADA = Overlay((100, 100, 80, 90), "Ada Sample", known=True)
 STRANGER = Overlay((300, 200, 60, 60), "Unknown", known=False)
@@ -288,3 +289,43 @@ def test_a_grey_frame_is_pixelated_too() -> None:
     frame = portrait().reformat(format="gray")
     drawn = draw(frame, [Overlay((180, 62, 85, 110), "", known=False, pixelated=(150, 20, 150, 190))])
     assert len(np.unique(pixels_of(drawn)[30:200, 160:290])) <= 64
+
+
+BOTH: set[PictureKind] = {"annotated", "clean"}
+
+
+def test_the_clean_picture_hides_the_same_faces_and_has_no_boxes() -> None:
+    secret = Overlay((180, 62, 85, 110), "Unknown", known=False, pixelated=(150, 20, 150, 190))
+    frame = portrait()
+    frame.pts, frame.time_base = 9000, TIME_BASE
+    only_pixelated = pixels(draw(portrait(), [replace(secret, name="")]))
+    pictures = render(frame, [secret, ADA], BOTH)
+    assert (pixels(pictures["clean"]) == only_pixelated).all()
+    assert (pixels(pictures["annotated"]) == pixels(draw(portrait(), [secret, ADA]))).all()
+    assert pictures["clean"].pts == pictures["annotated"].pts == 9000
+    assert pictures["clean"].time_base == pictures["annotated"].time_base
+    alone = render(portrait(), [secret, ADA], {"clean"})
+    assert list(alone) == ["clean"]
+    assert (pixels(alone["clean"]) == only_pixelated).all()
+
+
+def test_a_picture_is_copied_only_where_both_are_wanted_and_differ() -> None:
+    frame = picture()
+    frame.time_base = TIME_BASE
+    assert render(frame, [ADA], {"annotated"})["annotated"] is frame
+    assert render(frame, [ADA], {"clean"})["clean"] is frame
+    nameless = replace(ADA, name="", pixelated=ADA.box)
+    assert all(each is frame for each in render(frame, [nameless], BOTH).values())
+    both = render(frame, [ADA], BOTH)
+    assert both["annotated"] is frame
+    assert both["clean"] is not frame
+    assert render(frame, [ADA], set()) == {}
+
+
+@pytest.mark.parametrize("size", [(641, 361), (98, 54), (1920, 1080)])
+def test_the_clean_copy_is_the_same_in_any_size(size: tuple[int, int]) -> None:
+    frame = portrait((301, 233)).reformat(*size)
+    frame.time_base = TIME_BASE
+    before = frame.to_ndarray(format="rgb24")
+    clean = render(frame, [Overlay((10, 20, 30, 25), "Ada", known=True)], BOTH)["clean"]
+    assert (clean.to_ndarray(format="rgb24") == before).all()

@@ -71,6 +71,8 @@ async def test_first_the_cameras_state_then_what_happens(served: Served) -> None
                     "name": "学生 <b>",
                     "confidence": 0.988,
                     "box": [1.2, 2, 30.0, 40],
+                    "velocity": [5, 5],
+                    "unseen_s": 0,
                     "hidden": False,
                 }
             ],
@@ -150,7 +152,7 @@ async def test_a_face_without_consent_has_a_box_and_no_name(served: Served) -> N
         (face,) = (await receive(client))["faces"]
         assert face == {
             "track_id": 7, "person_id": None, "name": "Unknown", "confidence": 0.988, "box": [1.2, 2, 30, 40],
-            "hidden": True,
+            "velocity": [5, 5], "unseen_s": 0, "hidden": True,
         }  # fmt: skip
 
 

@@ -66,14 +66,17 @@ async def test_each_viewer_gets_its_codec_and_each_codec_is_encoded_once(server:
     assert server.parts.cameras.get("1").broadcast.encoders == 2
     metrics = (await server.http.get("/metrics")).text
     for codec in ("VP8", "H264"):
-        assert f'surveillx_encodes_active{{camera="1",codec="{codec}",rendition="720p"}} 1.0' in metrics
+        assert (
+            f'surveillx_encodes_active{{camera="1",codec="{codec}",picture="annotated",rendition="720p"}} 1.0'
+            in metrics
+        )
 
 
 async def test_a_viewer_that_offers_both_gets_vp8_whatever_it_likes_best(server: Live, clients: AsyncExitStack) -> None:
     counter = await client(server, clients).view()
     await seen(counter, 2)
-    assert server.parts.metrics.encodes_active.labels("1", "VP8", "720p")._value.get() == 1
-    assert server.parts.metrics.encodes_active.labels("1", "H264", "720p")._value.get() == 0
+    assert server.parts.metrics.encodes_active.labels("1", "VP8", "720p", "annotated")._value.get() == 1
+    assert server.parts.metrics.encodes_active.labels("1", "H264", "720p", "annotated")._value.get() == 0
 
 
 @asynccontextmanager

@@ -84,17 +84,17 @@ async def test_two_viewers_share_one_encode_and_it_stops_after_the_last(server: 
         await watch(each)
     assert (await server.camera())["renditions"] == {"720p": 2, "360p": 0}
     metrics = (await server.http.get("/metrics")).text
-    assert 'surveillx_encodes_active{camera="1",codec="VP8",rendition="720p"} 1.0' in metrics
+    assert 'surveillx_encodes_active{camera="1",codec="VP8",picture="annotated",rendition="720p"} 1.0' in metrics
     tasks = next(line for line in metrics.splitlines() if line.startswith("surveillx_tasks "))
     assert float(tasks.split()[1]) > 3  # a session and its life for each peer, and what the server does besides
     assert server.parts.cameras.get("1").broadcast.encoders == 1
     for each in both:
         assert (await server.http.delete(f"/webrtc/sessions/{each.session_id}")).status_code == 204
     await until(lambda: not server.parts.cameras.get("1").broadcast.encoders, what="the encoder stops")
-    encoded = server.parts.metrics.frames_encoded.labels("1", "VP8", "720p")._value.get()
+    encoded = server.parts.metrics.frames_encoded.labels("1", "VP8", "720p", "annotated")._value.get()
     received = server.parts.cameras.get("1")._received
     await until(lambda: server.parts.cameras.get("1")._received > received + 5)
-    assert server.parts.metrics.frames_encoded.labels("1", "VP8", "720p")._value.get() == encoded
+    assert server.parts.metrics.frames_encoded.labels("1", "VP8", "720p", "annotated")._value.get() == encoded
 
 
 async def test_an_offline_camera_shows_the_slate_and_the_live_picture_when_it_comes(

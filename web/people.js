@@ -121,6 +121,18 @@ function follow(dialog) {
   });
 }
 
+/** From a face in the live picture: whose it is. */
+async function openAsked() {
+  await load();
+  const asked = new URLSearchParams(location.search).get("person");
+  const found = shown.find(({ person }) => String(person.id) === asked);
+  if (found) {
+    editing.open(found.person);
+  } else if (asked !== null) {
+    say(strings.personGone, "error");
+  }
+}
+
 document.body.append(classes);
 [adding, editing, deleting, picking, importing].forEach(follow);
 editing.addEventListener("remove", (event) => deleting.open(/** @type {CustomEvent} */ (event).detail));
@@ -129,4 +141,4 @@ find("#open-pick", HTMLButtonElement).addEventListener("click", () => picking.op
 find("#open-import", HTMLButtonElement).addEventListener("click", () => importing.open());
 filter.addEventListener("input", show);
 filter.addEventListener("submit", (event) => event.preventDefault());
-load().catch(sayError);
+openAsked().catch(sayError);

@@ -76,6 +76,12 @@ export const strings = {
   /** @param {string} id @param {string} since */
   stale: (id, since) => text("player.stale", { id, since: moment(since) }),
 
+  facesInPicture: text("boxes.faces"),
+  unknownFace: text("boxes.unknown"),
+  /** @param {string} name */
+  openPerson: (name) => text("boxes.open_person", { name }),
+  openVisitors: text("boxes.open_visitors"),
+
   /** @param {string} words a sentence of the server's */
   recognitionAway: (words) => text("notices.recognition_away", { words }),
   keepsUpAgain: text("notices.keeps_up_again"),
@@ -200,6 +206,7 @@ export const strings = {
   ],
   /** @param {string} name */
   deletePerson: (name) => text("people.delete", { name }),
+  personGone: text("people.gone"),
   someoneNew: text("pick.someone_new"),
   clickFace: text("pick.click"),
   /** @param {string} name */

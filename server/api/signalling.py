@@ -1,4 +1,4 @@
-"""`/webrtc/*`: offers in, answers out, sessions deleted."""
+"""`/webrtc/*`: offers in, answers out, sessions changed and deleted."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..annotate import PictureKind
 from ..errors import UnsupportedMediaType
 from ..renditions import RenditionName
 from .auth import require_either, require_publish, require_view
@@ -26,9 +27,21 @@ class Offer(BaseModel):
 
 
 class ViewerOffer(Offer):
-    """A viewer's offer. `rendition` is what to begin with, for a viewer that knows its line to be slow."""
+    """A viewer's offer. `rendition` is what to begin with, for a viewer that knows its line to be slow.
+
+    `picture` is with boxes and names drawn in, or clean; hidden faces are pixelated in both.
+    """
 
     rendition: RenditionName = "720p"
+    picture: PictureKind = "annotated"
+
+
+class Wish(BaseModel):
+    """What a viewer wants to be sent from now on."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    picture: PictureKind
 
 
 class Answer(BaseModel):
@@ -59,8 +72,15 @@ async def publish(offer: Offer, parts: PartsDep) -> Answer:
 @router.post("/viewer", dependencies=[Depends(require_view), Depends(require_json)])
 async def view(offer: ViewerOffer, parts: PartsDep) -> Answer:
     """A browser asks for a camera's picture."""
-    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition)
+    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition, offer.picture)
     return Answer(sdp=sdp, session_id=session_id)
+
+
+@router.patch("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either), Depends(require_json)])
+async def change(session_id: str, wish: Wish, parts: PartsDep) -> Response:
+    """A viewer wants the other picture; it comes with its next keyframe, on the same connection."""
+    parts.sessions.show(session_id, wish.picture)
+    return Response(status_code=204)
 
 
 @router.delete("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either)])

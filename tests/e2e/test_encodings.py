@@ -68,7 +68,7 @@ def test_a_browser_that_offers_only_h264_gets_it(stack: Stack, page: Page) -> No
     wait_for_frames(page, 30)
     assert page.evaluate(WIDTH) == 1280
     metrics = stack.http.get("/metrics").text
-    assert 'surveillx_encodes_active{camera="1",codec="H264",rendition="720p"} 1.0' in metrics
+    assert 'surveillx_encodes_active{camera="1",codec="H264",picture="annotated",rendition="720p"} 1.0' in metrics
 
 
 def test_a_slow_line_gets_360p_and_the_page_says_why(stack: Stack, page: Page) -> None:
