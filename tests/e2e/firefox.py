@@ -27,7 +27,6 @@ START_TIMEOUT_S = 60.0
 ANSWER_TIMEOUT_S = 30.0
 LISTENING = re.compile(r"WebDriver BiDi listening on (ws://\S+)")
 PREFERENCES: Mapping[str, bool | int | str] = {
-    "media.peerconnection.ice.loopback": True,  # loopback is the only network of a test
     "browser.shell.checkDefaultBrowser": False,
     "datareporting.policy.dataSubmissionEnabled": False,
     "toolkit.telemetry.enabled": False,

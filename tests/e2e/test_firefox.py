@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.rtc_compat import choose_addresses
 from server.sample import PERSON_NAME
 
 from ..wait import until_sync
@@ -19,6 +20,20 @@ if installed() is None:
 
 LIVE_S = 40.0
 PLAYER = "() => ({...document.querySelector('surveillx-viewer')?.dataset})"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Firefox gathers no loopback candidates, so media goes over another address of this machine, and not beyond it."""
+    if choose_addresses((), use_ipv6=False) == ["127.0.0.1"]:
+        pytest.skip("this machine has no address but loopback, over which Firefox sends no media")
+    stack = Stack(tmp_path_factory.mktemp("firefox"), SURVEILLX_INTERFACES="")
+    try:
+        stack.enroll()
+        stack.start()
+        yield stack
+    finally:
+        stack.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +58,7 @@ def test_live_over_webrtc_with_its_delay(stack: Stack, browser_window: Firefox) 
     browser_window.goto(stack.url)
     wait_for(browser_window, transport="webrtc", state="live", camera="1")
     until_sync(lambda: "delay" in browser_window.evaluate(PLAYER), 20, "the badge tells the delay")
-    text = "() => document.querySelector('surveillx-viewer').shadowRoot.querySelector('[part~=badge]').textContent"
+    text = "() => document.querySelector('surveillx-viewer').innerText"
     assert "WebRTC" in browser_window.evaluate(text)
     assert stack.metric("encodes_active") == 1
 
