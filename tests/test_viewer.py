@@ -193,7 +193,7 @@ async def test_browser_without_webrtc_gets_jpeg(browsing: Browsing) -> None:
         await shows(page, transport="jpeg")
         await expect(page.locator(".notice")).to_be_hidden()
         assert await viewers(running) == 0
-        width = "() => document.querySelector('surveillx-viewer canvas').width"
+        width = "() => document.querySelector('surveillx-viewer').shadowRoot.querySelector('canvas').width"
         assert await page.evaluate(width) > 0
 
 

@@ -48,33 +48,73 @@ export class ApiError extends Error {
   }
 }
 
+/** A server: this page's own, or one of another origin that allows it and is shown a token. */
+export class Server {
+  /** @param {{ base?: string, token?: string }} [options] `base` is where this module came from, unless another is named */
+  constructor({ base = new URL("/", import.meta.url).href, token = "" } = {}) {
+    this.base = base;
+    this.token = token;
+  }
+
+  /** @param {string} path */
+  url(path) {
+    return new URL(path, this.base);
+  }
+
+  /** What every request says of who asks. @returns {Record<string, string>} */
+  get #authorization() {
+    return this.token ? { Authorization: `Bearer ${this.token}` } : {};
+  }
+
+  /**
+   * @param {string} path
+   * @param {{ method?: string, json?: unknown, form?: FormData, signal?: AbortSignal, timeoutMs?: number }} [options]
+   * @returns {Promise<any>} the parsed JSON, or null when the answer has no body
+   * @throws {ApiError}
+   */
+  async request(path, { method = "GET", json, form, signal, timeoutMs = TIMEOUT_MS } = {}) {
+    const deadline = AbortSignal.timeout(timeoutMs);
+    const response = await send(this.url(path), {
+      method,
+      headers: { ...this.#authorization, ...(json === undefined ? {} : { "Content-Type": "application/json" }) },
+      body: json === undefined ? form : JSON.stringify(json),
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
+    });
+    if (!response.ok) {
+      throw await problem(response);
+    }
+    return response.status === 204 ? null : response.json();
+  }
+
+  /** Let a session end even while the page goes away. @param {string} sessionId */
+  endSession(sessionId) {
+    const path = `/webrtc/sessions/${encodeURIComponent(sessionId)}`;
+    // The server ends it by itself where this cannot be delivered.
+    fetch(this.url(path), { method: "DELETE", headers: this.#authorization, keepalive: true }).catch(() => {});
+  }
+}
+
+const own = new Server();
+
 /**
+ * Ask this page's own server.
+ *
  * @param {string} path
- * @param {{ method?: string, json?: unknown, form?: FormData, signal?: AbortSignal, timeoutMs?: number }} [options]
+ * @param {Parameters<Server["request"]>[1]} [options]
  * @returns {Promise<any>} the parsed JSON, or null when the answer has no body
  * @throws {ApiError}
  */
-export async function request(path, { method = "GET", json, form, signal, timeoutMs = TIMEOUT_MS } = {}) {
-  const deadline = AbortSignal.timeout(timeoutMs);
-  const response = await send(path, {
-    method,
-    headers: json === undefined ? {} : { "Content-Type": "application/json" },
-    body: json === undefined ? form : JSON.stringify(json),
-    signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-  });
-  if (!response.ok) {
-    throw await problem(response);
-  }
-  return response.status === 204 ? null : response.json();
+export function request(path, options) {
+  return own.request(path, options);
 }
 
 /**
- * @param {string} path
+ * @param {URL} url
  * @param {RequestInit} init
  */
-async function send(path, init) {
+async function send(url, init) {
   try {
-    return await fetch(path, { ...init, cache: "no-store" });
+    return await fetch(url, { ...init, cache: "no-store" });
   } catch (error) {
     const timedOut = error instanceof DOMException && error.name === "TimeoutError";
     throw new ApiError(timedOut ? strings.serverSlow : strings.serverUnreachable);
@@ -95,11 +135,4 @@ async function problem(response) {
     resembles: Array.isArray(resembles) ? resembles : [],
     retryAfterMs: Number.isFinite(retryAfterMs) ? retryAfterMs : 0,
   });
-}
-
-/** Let a session end even while the page goes away. @param {string} sessionId */
-export function endSession(sessionId) {
-  const path = `/webrtc/sessions/${encodeURIComponent(sessionId)}`;
-  // The server ends it by itself where this cannot be delivered.
-  fetch(path, { method: "DELETE", keepalive: true }).catch(() => {});
 }

@@ -8,6 +8,7 @@
  * Dispatches "open", "lost", and "message" with the parsed event as `detail`.
  */
 
+import { Server } from "./api.js";
 import { Backoff } from "./backoff.js";
 
 const FIRST_RETRY_MS = 400;
@@ -17,6 +18,7 @@ const POLICY_VIOLATION = 1008;
 const REFUSED_RETRY_MS = 30_000;
 
 export class EventsSocket extends EventTarget {
+  #server;
   #path;
   #backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS);
   /** @type {WebSocket | null} */
@@ -24,9 +26,13 @@ export class EventsSocket extends EventTarget {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
-  /** @param {{ cameraId?: string, types?: string[] }} [only] one camera's events, or some types; without it, everything */
-  constructor({ cameraId, types } = {}) {
+  /**
+   * @param {{ server?: Server, cameraId?: string, types?: string[] }} [only] one camera's events, or some types; without
+   *   them, everything
+   */
+  constructor({ server = new Server(), cameraId, types } = {}) {
     super();
+    this.#server = server;
     const query = new URLSearchParams();
     if (cameraId !== undefined) {
       query.set("camera_id", cameraId);
@@ -65,7 +71,7 @@ export class EventsSocket extends EventTarget {
   }
 
   #connect() {
-    const url = new URL(this.#path, location.href);
+    const url = this.#server.url(this.#path);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.#socket = socket;

@@ -19,6 +19,7 @@ const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3_000;
 
 export class JpegLink extends EventTarget {
+  #server;
   #cameraId;
   #canvas;
   /** @type {import("/static/vendor/socket.io.js").Socket | null} */
@@ -32,11 +33,13 @@ export class JpegLink extends EventTarget {
   #retry;
 
   /**
+   * @param {import("./api.js").Server} server
    * @param {string} cameraId
    * @param {HTMLCanvasElement} canvas
    */
-  constructor(cameraId, canvas) {
+  constructor(server, cameraId, canvas) {
     super();
+    this.#server = server;
     this.#cameraId = cameraId;
     this.#canvas = canvas;
   }
@@ -72,8 +75,8 @@ export class JpegLink extends EventTarget {
 
   /** @param {typeof import("/static/vendor/socket.io.js").io} io */
   #connect(io) {
-    const socket = io("/stream", {
-      auth: { camera_id: this.#cameraId },
+    const socket = io(this.#server.url("/stream").href, {
+      auth: { camera_id: this.#cameraId, ...(this.#server.token && { token: this.#server.token }) },
       forceNew: true,
       reconnectionDelay: RETRY_MS,
       reconnectionDelayMax: LONGEST_RETRY_MS,

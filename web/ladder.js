@@ -11,9 +11,10 @@
  * | neither, WebRTC had a picture           | webrtc          | stalled    |
  * | neither, JPEG had a picture             | jpeg            | stalled    |
  * | nothing yet                             | none            | connecting |
+ * | it was told to pause (`viewer.js`)      | none            | paused     |
  *
  * @typedef {"webrtc" | "jpeg" | "none"} Transport
- * @typedef {"connecting" | "live" | "stalled" | "offline" | "denied"} PlayerState
+ * @typedef {"connecting" | "live" | "stalled" | "offline" | "denied" | "paused"} PlayerState
  * @typedef {{ state: "online" | "stale" | "offline", since: string }} CameraFact
  * @typedef {object} Facts
  * @property {string} cameraId

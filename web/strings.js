@@ -46,6 +46,8 @@ export const strings = {
   /** @param {string} id */
   camera: (id) => text("player.camera", { id }),
   connecting: text("player.connecting"),
+  paused: text("player.paused"),
+  noPicture: text("player.no_picture"),
   poster: text("player.poster"),
   live: text("player.live"),
   liveBadge: text("player.live_badge"),

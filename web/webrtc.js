@@ -7,27 +7,39 @@
  *   connecting, late, playing, stalled --#fail--> closed
  *   any --close()--> closed
  *
- * Dispatches "change" whenever `state` changes, and "failed" once with `{ error }` (an ApiError) as `detail`.
+ * Dispatches "change" whenever `state` changes, "frame" with each presented frame's metadata, "silent" when no frame has
+ * come for 1.5 s, and "failed" once with `{ error }` (an ApiError) as `detail`.
  *
  * @typedef {"connecting" | "late" | "playing" | "stalled" | "closed"} LinkState
+ * @typedef {object} LinkStats
+ * @property {number | null} fps pictures decoded a second
+ * @property {number | null} width
+ * @property {number | null} height pixels of the picture
+ * @property {number | null} bitrate_bps
+ * @property {number | null} lost packets, 0 to 1, since the figures before
+ * @property {number | null} freezes since the connection began
+ * @property {number | null} frozen_s how long all of them lasted
+ * @property {number | null} buffer_ms what pictures wait in the browser's jitter buffer
  */
 
-import { ApiError, endSession, request } from "./api.js";
+import { ApiError } from "./api.js";
 import { strings } from "./strings.js";
 
 const ANSWER_WITHIN_MS = 4_000;
 const LATE_MS = 2_500;
 const FIRST_FRAME_WITHIN_MS = 8_000;
+const SILENT_MS = 1_500;
 const STALLED_MS = 2_000;
 const GIVE_UP_STALLED_MS = 10_000;
 const DISCONNECTED_MS = 3_000;
 const WATCH_MS = 250;
 
 export class WebRtcLink extends EventTarget {
+  #server;
   #cameraId;
-  #video;
-  #delay;
   #rendition;
+  /** Shows the stream; whoever made this puts it into the page, or the browser decodes nothing. */
+  video = document.createElement("video");
   #abort = new AbortController();
   /** @type {RTCPeerConnection | null} */
   #peer = null;
@@ -43,19 +55,22 @@ export class WebRtcLink extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #watch;
 
+  /** @type {Map<string, number>} */
+  #counted = new Map();
+
   /**
+   * @param {import("./api.js").Server} server
    * @param {string} cameraId
-   * @param {HTMLVideoElement} video shows the stream; it must be laid out, or the browser decodes nothing
    * @param {object} options
-   * @param {import("./delay.js").Delay} options.delay is told of every picture that is shown
    * @param {string} options.rendition what to begin with; the server changes it as the line allows
    */
-  constructor(cameraId, video, { delay, rendition }) {
+  constructor(server, cameraId, { rendition }) {
     super();
+    this.#server = server;
     this.#cameraId = cameraId;
-    this.#video = video;
-    this.#delay = delay;
     this.#rendition = rendition;
+    this.video.muted = this.video.autoplay = this.video.playsInline = true;
+    this.video.part.add("video");
   }
 
   /** What the server calls this connection; null until it has answered. */
@@ -75,7 +90,7 @@ export class WebRtcLink extends EventTarget {
       // Sent without any candidate of ours: the server learns our addresses from our checks, and gathering can take long.
       const answer = await this.#exchange(peer.localDescription?.sdp ?? "");
       if (this.#state === "closed") {
-        endSession(answer.session_id);
+        this.#server.endSession(answer.session_id);
         return;
       }
       this.#sessionId = answer.session_id;
@@ -93,9 +108,10 @@ export class WebRtcLink extends EventTarget {
     clearInterval(this.#watch);
     this.#abort.abort();
     this.#peer?.close();
-    this.#video.srcObject = null;
+    this.video.srcObject = null;
+    this.video.remove();
     if (this.#sessionId !== null) {
-      endSession(this.#sessionId);
+      this.#server.endSession(this.#sessionId);
     }
   }
 
@@ -113,7 +129,7 @@ export class WebRtcLink extends EventTarget {
    * @returns {Promise<{ sdp: string, session_id: string }>}
    */
   #exchange(sdp) {
-    return request("/webrtc/viewer", {
+    return this.#server.request("/webrtc/viewer", {
       method: "POST",
       json: { sdp, type: "offer", camera_id: this.#cameraId, rendition: this.#rendition },
       signal: this.#abort.signal,
@@ -126,10 +142,10 @@ export class WebRtcLink extends EventTarget {
     if (this.#state === "closed") {
       return;
     }
-    this.#video.srcObject = new MediaStream([track]);
+    this.video.srcObject = new MediaStream([track]);
     // Refused only by browsers that forbid even muted playing; then no frame comes and the deadline decides.
-    this.#video.play().catch(() => {});
-    this.#video.requestVideoFrameCallback?.((_now, frame) => this.#frame(frame));
+    this.video.play().catch(() => {});
+    this.video.requestVideoFrameCallback?.((_now, frame) => this.#frame(frame));
   }
 
   /** @param {VideoFrameCallbackMetadata} [frame] */
@@ -137,12 +153,10 @@ export class WebRtcLink extends EventTarget {
     if (this.#state === "closed") {
       return;
     }
-    if (frame?.rtpTimestamp !== undefined) {
-      this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
-    }
     this.#frameAt = performance.now();
     this.#set("playing");
-    this.#video.requestVideoFrameCallback?.((_now, next) => this.#frame(next));
+    this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+    this.video.requestVideoFrameCallback?.((_now, next) => this.#frame(next));
   }
 
   /** @param {RTCPeerConnectionState} state */
@@ -165,9 +179,49 @@ export class WebRtcLink extends EventTarget {
       this.#checkFirstFrame(now - this.#startedAt);
     } else if (now - this.#frameAt > GIVE_UP_STALLED_MS) {
       this.#fail(new ApiError(strings.webrtcStalled));
-    } else if (now - this.#frameAt > STALLED_MS) {
-      this.#set("stalled");
+    } else if (now - this.#frameAt > SILENT_MS) {
+      this.dispatchEvent(new Event("silent"));
+      if (now - this.#frameAt > STALLED_MS) {
+        this.#set("stalled");
+      }
     }
+  }
+
+  /** The computer slept: what did not come meanwhile says nothing. */
+  woke() {
+    this.#startedAt = performance.now();
+    this.#frameAt &&= performance.now();
+    this.#disconnectedAt &&= performance.now();
+  }
+
+  /** @returns {Promise<LinkStats | null>} since the last call; null before the first picture */
+  async stats() {
+    const reports = [...((await this.#peer?.getStats())?.values() ?? [])];
+    const video = reports.find((report) => report.type === "inbound-rtp" && report.kind === "video");
+    if (!video) {
+      return null;
+    }
+    const seconds = this.#passed("timestamp", video.timestamp) / 1000;
+    const lost = this.#passed("lost", video.packetsLost ?? 0);
+    const received = this.#passed("received", video.packetsReceived ?? 0);
+    const buffered = this.#passed("buffered", video.jitterBufferEmittedCount ?? 0);
+    return {
+      fps: this.#passed("frames", video.framesDecoded ?? 0) / seconds,
+      width: video.frameWidth ?? null,
+      height: video.frameHeight ?? null,
+      bitrate_bps: (this.#passed("octets", video.bytesReceived ?? 0) * 8) / seconds,
+      lost: Math.max(0, lost) / Math.max(1, lost + received),
+      freezes: video.freezeCount ?? null,
+      frozen_s: video.totalFreezesDuration ?? null,
+      buffer_ms: (this.#passed("delay", video.jitterBufferDelay ?? 0) * 1000) / Math.max(1, buffered),
+    };
+  }
+
+  /** By how much a counter grew since it was last looked at. @param {string} name @param {number} value */
+  #passed(name, value) {
+    const before = this.#counted.get(name) ?? 0;
+    this.#counted.set(name, value);
+    return value - before;
   }
 
   /** @param {number} waitedMs */
@@ -182,10 +236,10 @@ export class WebRtcLink extends EventTarget {
 
   /** For browsers without requestVideoFrameCallback: Firefox before 132. */
   #countFrames() {
-    if ("requestVideoFrameCallback" in this.#video) {
+    if ("requestVideoFrameCallback" in this.video) {
       return;
     }
-    const frames = /** @type {HTMLVideoElement} */ (this.#video).getVideoPlaybackQuality().totalVideoFrames;
+    const frames = /** @type {HTMLVideoElement} */ (this.video).getVideoPlaybackQuality().totalVideoFrames;
     if (frames !== this.#frames) {
       this.#frames = frames;
       this.#frame();

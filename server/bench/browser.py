@@ -33,7 +33,8 @@ async ({block, bits, checkBits, warm, seconds, timeout}) => {
   const width = bits * block, inner = block / 2, edge = block / 4;
   const luma = new Uint8Array(width * block * 3 / 2);
   const deadline = performance.now() + timeout * 1000;
-  const find = () => [...document.querySelectorAll("video")].find((video) => video.videoWidth > 0);
+  const place = () => document.querySelector("surveillx-viewer")?.shadowRoot ?? document;
+  const find = () => [...place().querySelectorAll("video")].find((video) => video.videoWidth > 0);
   while (!find()) {
     if (performance.now() > deadline) return {error: "no picture in the browser"};
     await new Promise((done) => setTimeout(done, 50));

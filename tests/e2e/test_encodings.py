@@ -24,7 +24,7 @@ RTCPeerConnection.prototype.addTransceiver = function (...options) {
   return transceiver;
 };
 """
-WIDTH = "() => document.querySelector('surveillx-viewer video').videoWidth"
+WIDTH = "() => document.querySelector('surveillx-viewer').shadowRoot.querySelector('video.shown').videoWidth"
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,7 @@ def test_live_over_webrtc_with_its_delay(stack: Stack, browser_window: Firefox) 
     browser_window.goto(stack.url)
     wait_for(browser_window, transport="webrtc", state="live", camera="1")
     until_sync(lambda: "delay" in browser_window.evaluate(PLAYER), 20, "the badge tells the delay")
-    text = "() => document.querySelector('surveillx-viewer').innerText"
+    text = "() => document.querySelector('surveillx-viewer').shadowRoot.querySelector('[part=badge]').textContent"
     assert "WebRTC" in browser_window.evaluate(text)
     assert stack.metric("encodes_active") == 1
 

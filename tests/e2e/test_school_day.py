@@ -18,7 +18,7 @@ PHOTO_MS = 30_000
 # How uneven the picture is inside a box: the mean difference of neighbouring pixels.
 UNEVENNESS = """
 ([x, y, width, height]) => {
-  const video = document.querySelector("surveillx-viewer video");
+  const video = document.querySelector("surveillx-viewer").shadowRoot.querySelector("video.shown");
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   const context = canvas.getContext("2d", { willReadFrequently: true });

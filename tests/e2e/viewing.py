@@ -13,7 +13,7 @@ LIVE_S = 30.0
 # Counts the frames a video shows from now on.
 COUNT_FRAMES = """
 () => {
-  const video = document.querySelector("surveillx-viewer video");
+  const video = document.querySelector("surveillx-viewer").shadowRoot.querySelector("video.shown");
   window.shownFrames = 0;
   const count = () => { window.shownFrames += 1; video.requestVideoFrameCallback(count); };
   video.requestVideoFrameCallback(count);
@@ -23,7 +23,7 @@ COUNT_FRAMES = """
 # The bounding box, in pixels of the picture, of everything in the colour of a known person's box.
 FIND_GREEN = """
 () => {
-  const video = document.querySelector("surveillx-viewer video");
+  const video = document.querySelector("surveillx-viewer").shadowRoot.querySelector("video.shown");
   const canvas = document.createElement("canvas");
   [canvas.width, canvas.height] = [video.videoWidth, video.videoHeight];
   const context = canvas.getContext("2d", { willReadFrequently: true });

@@ -1,0 +1,446 @@
+// @ts-check
+/**
+ * One camera, live, in an element that it is given: the connections behind `<surveillx-viewer>`.
+ *
+ * Both ways are tried at once: JPEG has a picture where WebRTC is slow, WebRTC takes over with its first decoded frame
+ * and JPEG ends. JPEG stands in again whenever WebRTC stalls or fails, and WebRTC is tried again for ever.
+ *
+ *   stopped --start--> running: WebRTC attempt + JPEG
+ *   running --WebRTC plays--> JPEG ends
+ *   running --no frame for 1.5 s, or the computer slept--> a second attempt beside the first; the first to play stays
+ *   running --WebRTC late, stalled or failed--> JPEG; next attempt after 5 to 60 s, after a lost picture at once
+ *   running --server: the line carries no video--> JPEG; next attempt after 30 s to 5 min
+ *   running --server back, network back--> next attempt at once
+ *   running --401, 403--> denied: nothing more until `start` is called again
+ *   any --stop--> stopped
+ *
+ * Dispatches "change" when `view` may have changed, "told" with each event of the server as `detail`, "frame" with a
+ * presented frame's metadata, and "problem" with an ApiError when an attempt failed.
+ *
+ * @typedef {"auto" | "webrtc" | "jpeg"} Way which ways are tried
+ */
+
+import { Backoff } from "./backoff.js";
+import { Delay } from "./delay.js";
+import { EventsSocket } from "./events.js";
+import { JpegLink } from "./jpeg.js";
+import { describe } from "./ladder.js";
+import { strings } from "./strings.js";
+import { WebRtcLink } from "./webrtc.js";
+
+const FIRST_RETRY_MS = 5_000;
+const LONGEST_RETRY_MS = 60_000;
+/** After a picture was there: the network may only have changed. */
+const PROMPT_RETRY_MS = 300;
+/** After a line that carried not even the smallest rendition: each attempt takes from the JPEG pictures. */
+const FIRST_SLOW_RETRY_MS = 30_000;
+const LONGEST_SLOW_RETRY_MS = 300_000;
+/** A WebRTC picture that lasted this long proves that the way is good. */
+const PROVEN_MS = 10_000;
+const TICK_MS = 1_000;
+/** Between two ticks a computer that slept, or a tab that did not run, has missed at least this much. */
+const SLEPT_MS = 3_000;
+/** While the picture stands still, a second connection is tried so often. */
+const FIRST_RESCUE_MS = 500;
+const LONGEST_RESCUE_MS = 4_000;
+const BEST_RENDITION = "720p";
+const SMALLEST_RENDITION = "360p";
+
+export class Player extends EventTarget {
+  #stage;
+  #server;
+  #cameraId;
+  #way;
+  /** What the server sends; the next attempt begins with it. */
+  #rendition;
+  #types;
+  #canvas = document.createElement("canvas");
+  /** @type {EventsSocket | null} */
+  #events = null;
+  /** The connection whose picture is shown, or the first attempt. @type {WebRtcLink | null} */
+  #webrtc = null;
+  /** A second one beside it while its picture stands still. @type {WebRtcLink | null} */
+  #rescue = null;
+  /** @type {JpegLink | null} */
+  #jpeg = null;
+  /** @type {import("./ladder.js").CameraFact | null} */
+  #camera = null;
+  /** The server went away since this attempt began; when it is back, the attempt's session is unknown to it. */
+  #outlived = false;
+  #delay = new Delay();
+  #denied = false;
+  #missing = "";
+  #failure = "";
+  #playingSince = 0;
+  #backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS);
+  #slowBackoff = new Backoff(FIRST_SLOW_RETRY_MS, LONGEST_SLOW_RETRY_MS);
+  #rescueBackoff = new Backoff(FIRST_RESCUE_MS, LONGEST_RESCUE_MS);
+  /** Why the rendition is not the best one, in words, or "". */
+  #slow = "";
+  #retryAt = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #rescueTimer;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #clock;
+  #tickedAt = 0;
+
+  /**
+   * @param {HTMLElement} stage takes the `<video>` that is shown (class "shown") and the `<canvas>` for JPEG
+   * @param {object} options
+   * @param {import("./api.js").Server} options.server
+   * @param {string} options.cameraId
+   * @param {Way} [options.way]
+   * @param {boolean} [options.small] whether the smallest rendition is enough
+   * @param {string[]} [options.types] further events of the server to be told of
+   */
+  constructor(stage, { server, cameraId, way = "auto", small = false, types = [] }) {
+    super();
+    this.#stage = stage;
+    this.#server = server;
+    this.#cameraId = cameraId;
+    this.#way = way;
+    this.#rendition = small ? SMALLEST_RENDITION : BEST_RENDITION;
+    this.#types = ["camera", "timing", "viewer", ...types];
+    this.#canvas.part.add("jpeg");
+    stage.replaceChildren(this.#canvas);
+  }
+
+  get isRunning() {
+    return this.#events !== null;
+  }
+
+  get denied() {
+    return this.#denied;
+  }
+
+  /** What the server calls the connection that is shown; null while there is none. */
+  get sessionId() {
+    return this.#webrtc?.sessionId ?? null;
+  }
+
+  /** From the camera to the screen; null while that is not known. */
+  get delayMs() {
+    return this.#webrtc?.state === "playing" ? this.#delay.milliseconds : null;
+  }
+
+  get rendition() {
+    return this.#rendition;
+  }
+
+  /** What is to be shown, in words too. */
+  get view() {
+    return describe({
+      cameraId: this.#cameraId,
+      denied: this.#denied,
+      missing: this.#missing,
+      webrtc: this.#webrtc?.state ?? "closed",
+      delayMs: this.#delay.milliseconds,
+      failure: this.#failure,
+      rendition: this.#rendition,
+      slow: this.#slow,
+      retryInS: this.#retryAt ? (this.#retryAt - performance.now()) / 1000 : null,
+      jpeg: this.#jpeg?.state ?? "closed",
+      camera: this.#camera,
+      serverGone: this.#outlived && this.#camera === null,
+    });
+  }
+
+  /** The element with the picture, or null while there is none. */
+  get picture() {
+    const { transport } = this.view;
+    return transport === "webrtc" ? (this.#webrtc?.video ?? null) : transport === "jpeg" ? this.#canvas : null;
+  }
+
+  start() {
+    this.#failure = this.#missing = "";
+    this.#denied = false;
+    this.#backoff.reset();
+    const events = new EventsSocket({ server: this.#server, cameraId: this.#cameraId, types: this.#types });
+    this.#events = events;
+    events.addEventListener("message", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
+    events.addEventListener("open", () => this.#compareClocks());
+    events.addEventListener("lost", () => this.#forgetCamera());
+    events.start();
+    this.#tickedAt = Date.now();
+    this.#clock = setInterval(() => this.#tick(), TICK_MS);
+    this.#attempt();
+    this.#changed();
+  }
+
+  stop() {
+    clearInterval(this.#clock);
+    clearTimeout(this.#retry);
+    this.#endRescue();
+    this.#delay.reset();
+    this.#events?.close();
+    this.#webrtc?.close();
+    this.#jpeg?.close();
+    this.#events = this.#webrtc = this.#jpeg = this.#camera = null;
+    this.#retryAt = 0;
+    // Nothing of this picture may be seen when another one is to come.
+    this.#canvas.width = this.#canvas.height = 0;
+  }
+
+  /** Something has changed for the better: do not wait for the next attempt's time. */
+  tryNow() {
+    if (!this.isRunning) {
+      return;
+    }
+    this.#backoff.reset();
+    if (this.#webrtc === null) {
+      this.#attempt();
+    } else if (this.#webrtc.state !== "playing" && this.#webrtc.state !== "connecting") {
+      this.#startRescue();
+    }
+  }
+
+  /** Another network, perhaps: what was known of the line is void. */
+  changeLine() {
+    this.#slow = "";
+    this.#slowBackoff.reset();
+    this.tryNow();
+  }
+
+  /** @returns {Promise<import("./webrtc.js").LinkStats | null>} null where WebRTC shows nothing */
+  async linkStats() {
+    return this.#webrtc?.state === "playing" ? this.#webrtc.stats() : null;
+  }
+
+  #tick() {
+    const now = Date.now();
+    if (now - this.#tickedAt > SLEPT_MS) {
+      this.#woke();
+    }
+    this.#tickedAt = now;
+    this.#compareClocks();
+    this.#changed();
+  }
+
+  /** Whatever was connected may be gone, and will not say so for half a minute. */
+  #woke() {
+    this.#delay.reset();
+    this.#webrtc?.woke();
+    if (this.#webrtc === null) {
+      this.tryNow();
+    } else {
+      this.#startRescue();
+    }
+  }
+
+  #compareClocks() {
+    if (this.#delay.wantsExchange) {
+      this.#events?.send(this.#delay.request());
+    }
+  }
+
+  #newLink() {
+    const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition });
+    this.#stage.prepend(link.video);
+    link.addEventListener("change", () => this.#webrtcChanged(link));
+    link.addEventListener("silent", () => link === this.#webrtc && this.#startRescue());
+    link.addEventListener("frame", (event) => this.#frame(link, /** @type {CustomEvent} */ (event).detail));
+    link.addEventListener("failed", (event) => this.#webrtcFailed(link, /** @type {CustomEvent} */ (event).detail.error));
+    return link;
+  }
+
+  #attempt() {
+    clearTimeout(this.#retry);
+    this.#retryAt = 0;
+    this.#outlived = false;
+    if (this.#way !== "jpeg") {
+      // Kept before it starts: it may fail at once.
+      this.#webrtc = this.#newLink();
+      this.#webrtc.start();
+    }
+    this.#standIn();
+  }
+
+  /** Make before break: the picture stands still, so a new connection is tried while the old one may recover. */
+  #startRescue() {
+    clearTimeout(this.#rescueTimer);
+    if (this.isRunning && this.#rescue === null) {
+      this.#outlived = false;
+      this.#rescue = this.#newLink();
+      this.#rescue.start();
+    }
+  }
+
+  #endRescue() {
+    clearTimeout(this.#rescueTimer);
+    this.#rescue?.close();
+    this.#rescue = null;
+    this.#rescueBackoff.reset();
+  }
+
+  /** The second connection has a picture: it is the one from now on. */
+  #swap() {
+    const old = this.#webrtc;
+    this.#webrtc = this.#rescue;
+    this.#rescue = null;
+    this.#endRescue();
+    old?.close();
+  }
+
+  /** @param {WebRtcLink} link */
+  #webrtcChanged(link) {
+    if (link === this.#rescue && link.state === "playing") {
+      this.#swap();
+    }
+    if (link !== this.#webrtc) {
+      return;
+    }
+    if (link.state === "playing") {
+      this.#endRescue();
+      link.video.classList.add("shown");
+      this.#failure = this.#missing = "";
+      this.#playingSince = performance.now();
+    } else if (link.state === "stalled" && this.#outlived && this.#camera !== null) {
+      this.#startRescue();
+    }
+    this.#standIn();
+    this.#changed();
+  }
+
+  /**
+   * @param {WebRtcLink} link
+   * @param {VideoFrameCallbackMetadata | undefined} frame
+   */
+  #frame(link, frame) {
+    if (link !== this.#webrtc || frame?.rtpTimestamp === undefined) {
+      return;
+    }
+    this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
+    this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+  }
+
+  /**
+   * @param {WebRtcLink} link
+   * @param {import("./api.js").ApiError} error
+   */
+  #webrtcFailed(link, error) {
+    if (link === this.#rescue) {
+      this.#rescue = null;
+      const delayMs = Math.max(this.#rescueBackoff.next(), error.retryAfterMs);
+      this.#rescueTimer = setTimeout(() => this.#rescueAgain(), delayMs);
+    } else if (link === this.#webrtc) {
+      this.#webrtc = null;
+      this.#endRescue();
+      this.#failed(error);
+    }
+  }
+
+  #rescueAgain() {
+    if (this.#webrtc !== null && this.#webrtc.state !== "playing") {
+      this.#startRescue();
+    }
+  }
+
+  /** @param {import("./api.js").ApiError} error */
+  #failed(error) {
+    if (error.denied) {
+      this.#denied = true;
+      this.stop();
+    } else {
+      this.#failure = error.message;
+      this.#missing = error.status === 404 ? error.message : "";
+      this.#retryIn(Math.max(this.#nextDelay(), error.retryAfterMs));
+      this.#standIn();
+    }
+    this.dispatchEvent(new CustomEvent("problem", { detail: error }));
+    this.#changed();
+  }
+
+  #nextDelay() {
+    const lasted = this.#playingSince ? performance.now() - this.#playingSince : 0;
+    this.#playingSince = 0;
+    if (lasted < PROVEN_MS) {
+      return this.#backoff.next();
+    }
+    this.#backoff.reset();
+    return PROMPT_RETRY_MS;
+  }
+
+  /** @param {number} delayMs */
+  #retryIn(delayMs) {
+    this.#retryAt = performance.now() + delayMs;
+    this.#retry = setTimeout(() => this.#attempt(), delayMs);
+  }
+
+  /**
+   * The server has put this viewer on another rendition.
+   * @param {{ session_id: string, rendition: string, reason: string }} event
+   */
+  #steered({ session_id: sessionId, rendition, reason }) {
+    const link = this.#webrtc;
+    if (link === null || sessionId !== link.sessionId) {
+      return;
+    }
+    this.#slow = rendition === BEST_RENDITION ? "" : reason;
+    this.#rendition = rendition === "jpeg" ? SMALLEST_RENDITION : rendition;
+    if (rendition === "jpeg") {
+      link.close();
+      this.#webrtc = null;
+      this.#endRescue();
+      this.#failure = strings.lineTooSlow(reason);
+      this.#retryIn(this.#slowBackoff.next());
+      this.#standIn();
+    } else if (rendition === BEST_RENDITION) {
+      this.#slowBackoff.reset();
+    }
+    this.#changed();
+  }
+
+  /** JPEG runs exactly while WebRTC shows nothing. */
+  #standIn() {
+    const wanted = this.isRunning && this.#way !== "webrtc" && this.#webrtc?.state !== "playing";
+    if (wanted && this.#jpeg === null) {
+      this.#jpeg = new JpegLink(this.#server, this.#cameraId, this.#canvas);
+      this.#jpeg.addEventListener("change", () => this.#changed());
+      this.#jpeg.start();
+    } else if (!wanted) {
+      this.#jpeg?.close();
+      this.#jpeg = null;
+    }
+  }
+
+  /** @param {any} event */
+  #told(event) {
+    if (event.type === "clock") {
+      this.#delay.compare(event);
+    } else if (event.type === "timing") {
+      this.#delay.learn(event);
+    } else if (event.type === "viewer") {
+      this.#steered(event);
+    } else if (event.type === "camera") {
+      this.#cameraChanged(event);
+    }
+    this.dispatchEvent(new CustomEvent("told", { detail: event }));
+  }
+
+  /** @param {{ camera_id: string, state: "online" | "stale" | "offline", since: string }} event */
+  #cameraChanged(event) {
+    if (event.camera_id !== this.#cameraId) {
+      return;
+    }
+    // The first word of a new connection: the server, or the camera, is back.
+    const isNews = this.#camera === null;
+    this.#camera = { state: event.state, since: event.since };
+    if (isNews) {
+      this.tryNow();
+    }
+    this.#changed();
+  }
+
+  #forgetCamera() {
+    this.#camera = null;
+    this.#delay.reset();
+    this.#outlived = true;
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new Event("change"));
+  }
+}
