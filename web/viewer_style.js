@@ -14,7 +14,7 @@ style.replaceSync(`
   border-radius: var(--surveillx-radius, 12px);
   background: var(--surveillx-ground, #0a0f0f);
   color: #f2f6f6;
-  font: 16px/1.5 var(--surveillx-font, system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", sans-serif);
+  font: 16px/1.5 var(--surveillx-font, system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, sans-serif);
   aspect-ratio: 16 / 9;
 }
 
