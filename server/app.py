@@ -26,6 +26,7 @@ from .api import (
     problems,
     signalling,
     status,
+    system,
     visitors,
 )
 from .api.parts import Parts
@@ -40,6 +41,7 @@ from .health import Health
 from .legacy import LegacyStream
 from .metrics import Metrics
 from .overload import Overload
+from .overview import Overview
 from .recognition.compared import ComparedPeople
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
@@ -74,6 +76,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (
         signalling,
         status,
+        system,
         people,
         photos,
         from_camera,
@@ -127,6 +130,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     sessions = SessionRegistry(cameras, settings, metrics, bus)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     overload.on_change = check
+    health = Health(bus, recognition, database, attendance, overload)
     parts = Parts(
         settings=settings,
         words=words,
@@ -141,7 +145,8 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         audit=AuditStore(database),
         recognition=recognition,
         overload=overload,
-        health=Health(bus, recognition, database, attendance, overload),
+        health=health,
+        overview=Overview(settings, words, health, cameras, sessions, recognition, database),
         cameras=cameras,
         camera_names=CameraNames(database),
         sessions=sessions,

@@ -14,7 +14,7 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -39,6 +39,7 @@ from .timing import Delays, Origin
 logger = logging.getLogger("surveillx.camera")
 
 SLATE_INTERVAL_S = 0.2
+RESULTS_OLD_S = 5.0  # when none came for so long, the rate of results is none
 RATE_WINDOW_FRAMES = 60
 MAX_CAMERAS = 64
 # Where nobody watches and no face is new, so many times fewer pictures are recognised: it is half of what an unwatched
@@ -119,11 +120,13 @@ class Camera:
         self._slot: deque[_Arrived] = deque()
         self._arrived = asyncio.Event()
         self._publisher: object | None = None
+        self._publisher_since = self.since
         self._claimed_at = 0.0
         self._last_frame_at = 0.0
         self._last_pts = self._shown_pts = -1
         self._timesheet = Timesheet()
         self._result_age_s = 0.0
+        self._results: deque[float] = deque(maxlen=RATE_WINDOW_FRAMES)
         self._newest_track = 0
         self._new_face_at = float("-inf")
         self._cadence = Cadence()
@@ -157,7 +160,7 @@ class Camera:
                     headers={"Retry-After": "2"},
                 )
             logger.info("camera %s: a new publisher takes over from one silent for %.1f s", self.id, silent_s)
-        self._publisher = publisher
+        self._publisher, self._publisher_since = publisher, datetime.now(UTC)
         self._cadence.restart()
         self._claimed_at = time.monotonic()
         return previous
@@ -205,6 +208,7 @@ class Camera:
         if detections.pts != self._shown_pts:  # a second result only adds names to the first
             self._recognised += 1
             self._shown_pts = detections.pts
+            self._results.append(time.monotonic())
             self._result_age_s = time.monotonic() - self._epoch - detections.pts / CLOCK_RATE
         newest = max((face.track_id for face in detections.faces), default=0)
         if newest > self._newest_track:  # tracks are numbered as they come
@@ -229,6 +233,16 @@ class Camera:
         """Width and height of the newest picture."""
         return self._size
 
+    @property
+    def has_sent(self) -> bool:
+        """Whether a publisher has sent a picture since the server started."""
+        return self._seen
+
+    @property
+    def result_age_ms(self) -> int:
+        """How old a picture was when recognition's newest result for it came."""
+        return round(self._result_age_s * 1000)
+
     def status(self) -> dict[str, object]:
         """What `GET /api/cameras` says of this camera."""
         width, height = self._size
@@ -247,7 +261,9 @@ class Camera:
             "recognition": self._recognition.state if self._settings.recognition_every else "off",
             "recognition_every": self.recognition_every,
             "frame_divisor": self.pace.frame_divisor,
-            "result_age_ms": round(self._result_age_s * 1000),
+            "recognition_fps": self._results_per_second(),
+            "result_age_ms": self.result_age_ms,
+            "publisher_since": self._publisher_since.isoformat(timespec="seconds") if self._publisher else None,
             "frames": {"received": self._received, "recognised": self._recognised, "dropped": self._dropped},
         }
 
@@ -366,6 +382,7 @@ class Camera:
         if state == "online":
             self._seen = True
             self._arrivals.clear()
+            self._results.clear()
         else:
             self._slot.clear()  # an old picture is worse than none
         # Offline follows stale: the picture went when it became stale.
@@ -386,12 +403,19 @@ class Camera:
             self._events.publish(self.changed())
 
     def _frames_per_second(self) -> float:
-        if self.state != "online" or len(self._arrivals) < 2:
-            return 0.0
-        return round((len(self._arrivals) - 1) / max(1e-3, self._arrivals[-1] - self._arrivals[0]), 1)
+        return _rate(self._arrivals) if self.state == "online" else 0.0
+
+    def _results_per_second(self) -> float:
+        is_fresh = bool(self._results) and time.monotonic() - self._results[-1] < RESULTS_OLD_S
+        return _rate(self._results) if is_fresh else 0.0
 
     def _wake(self) -> None:
         self._wanted.set()
+
+
+def _rate(moments: Sequence[float]) -> float:
+    """How many a second."""
+    return round((len(moments) - 1) / max(1e-3, moments[-1] - moments[0]), 1) if len(moments) > 1 else 0.0
 
 
 class Cameras:

@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import closing, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -79,6 +80,8 @@ class Database:
         self._writing_while_away = sessionmaker(brief, expire_on_commit=False)
         self._reading = sessionmaker(self._engine, expire_on_commit=False)
         self._state: DatabaseState = "ok"
+        self.away_since: datetime | None = None
+        self.state_words = ""  #: why it is away
         self._tell: Callable[[DatabaseState], None] = lambda _state: None
         self._next_probe = 0.0
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(MAX_WAITING_JOBS)
@@ -224,6 +227,8 @@ class Database:
     def _change_state(self, state: DatabaseState, why: str = "") -> None:
         if state == self._state:
             return
+        self.away_since = datetime.now(UTC) if state == "away" else None
+        self.state_words = why
         self._state = state
         if state == "away":
             logger.warning("The database is away: %s", why)

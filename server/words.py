@@ -42,15 +42,27 @@ class Words:
             self._entries |= _read(folder / name)
 
     def __call__(self, key: str, **values: object) -> Markup:
+        """`text` for a template: what is no markup yet is escaped.
+
+        Raises:
+            KeyError: as `text`.
+        """
+        sentence = str(escape(self._sentence(key, values)))
+        return Markup(_PLACEHOLDER.sub(lambda found: str(escape(values[found[1]])), sentence))  # noqa: S704 - escaped
+
+    def text(self, key: str, **values: object) -> str:
         """The sentence for `key`; `count` among the values chooses between its plural forms.
 
         Raises:
             KeyError: there is no such sentence, or a placeholder has no value.
         """
+        return _PLACEHOLDER.sub(lambda found: str(values[found[1]]), self._sentence(key, values))
+
+    def _sentence(self, key: str, values: Mapping[str, object]) -> str:
         entry = self._entries[key]
-        if isinstance(entry, dict):
-            entry = entry.get(plural(self.language, int(str(values["count"]))), entry["other"])
-        return Markup(_PLACEHOLDER.sub(lambda found: str(escape(values[found[1]])), str(escape(entry))))  # noqa: S704 - escaped
+        if isinstance(entry, str):
+            return entry
+        return entry.get(plural(self.language, int(str(values["count"]))), entry["other"])
 
 
 def plural(language: str, count: int) -> str:

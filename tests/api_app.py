@@ -26,6 +26,7 @@ from server.events import EventBus
 from server.health import Health
 from server.metrics import Metrics
 from server.overload import Overload
+from server.overview import Overview
 from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
@@ -54,9 +55,10 @@ def make_parts(settings: Settings) -> Parts:
     attendance = AttendanceStore(database, settings, metrics)
     sessions = SessionRegistry(cameras, settings, metrics, events)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
+    health, words = Health(events, recognition, database, attendance, overload), Words(settings.language)
     return Parts(
         settings=settings,
-        words=Words(settings.language),
+        words=words,
         metrics=metrics,
         events=events,
         access=Access(settings.publish_token, settings.view_token),
@@ -68,7 +70,8 @@ def make_parts(settings: Settings) -> Parts:
         audit=AuditStore(database),
         recognition=recognition,
         overload=overload,
-        health=Health(events, recognition, database, attendance, overload),
+        health=health,
+        overview=Overview(settings, words, health, cameras, sessions, recognition, database),
         cameras=cameras,
         camera_names=CameraNames(database),
         sessions=sessions,

@@ -35,6 +35,13 @@ def six_people() -> Picture:
     return np.asarray(Image.open(file).convert("RGB"), dtype=np.uint8)
 
 
+def portraits() -> list[Picture]:
+    """RGB: seven people, each alone and from near."""
+    six = six_people()
+    corners = [(60, 268), (266, 151), (465, 266), (748, 352), (906, 58), (1125, 272)]
+    return [astronaut()[40:200, 140:300], *(six[y - 25 : y + 150, max(0, x - 35) : x + 140] for x, y in corners)]
+
+
 def crowd(face_px: int) -> Picture:
     """RGB 1280x720: six people in the corner, their faces about `face_px` wide."""
     scale = face_px / 100

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from markupsafe import Markup
 
-from server.api.pages import WEB
+import server
+from server.api.pages import PAGES, WEB
 from server.app import create_app
 from server.config import Settings
 from server.errors import ConfigError
@@ -34,7 +35,13 @@ def used_keys() -> set[str]:
     """Every key that a template or a script names."""
     templates = "".join(path.read_text(encoding="utf-8") for path in TEMPLATES)
     scripts = "".join(path.read_text(encoding="utf-8") for path in SCRIPTS)
-    return {*re.findall(r'\bt\(\s*"([^"]+)"', templates), *re.findall(r'\btext\(\s*"([^"]+)"', scripts)}
+    advice = (Path(server.__file__).parent / "advice.py").read_text(encoding="utf-8")
+    return {
+        *re.findall(r'\bt\(\s*"([^"]+)"', templates),
+        *re.findall(r'\btext\(\s*"([^"]+)"', scripts + advice),
+        *(name for _path, name in PAGES),
+        *(f"problem.{kind}{part}" for kind in re.findall(r'"([a-z]+_[a-z_]+)"', advice) for part in ("", ".todo")),
+    }
 
 
 def sentences(entry: str | dict[str, str]) -> list[str]:

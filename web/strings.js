@@ -12,6 +12,8 @@ const day = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long" });
 
 const wholeDay = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeZone: "UTC" });
 
+const number = new Intl.NumberFormat(locale, { maximumFractionDigits: 1 });
+
 /** "14:03", or "14:03 on 5 January" when that was not today. @param {string} iso */
 function moment(iso) {
   const date = new Date(iso);
@@ -23,6 +25,15 @@ function moment(iso) {
 /** A sentence as a part of another one: the server's end with a full stop. @param {string} sentence */
 function clause(sentence) {
   return sentence.replace(/\.$/, "");
+}
+
+/** "3 days", "5 hours", "12 minutes". @param {number} seconds */
+function duration(seconds) {
+  const [minutes, hours, days] = [60, 3600, 86_400].map((each) => Math.floor(seconds / each));
+  if (days >= 2) {
+    return text("system.days", { count: days });
+  }
+  return hours >= 2 ? text("system.hours", { count: hours }) : text("system.minutes", { count: minutes });
 }
 
 /** @param {number} count */
@@ -278,4 +289,50 @@ export const strings = {
   /** @param {number} distance @param {string} often */
   alike: (distance, often) => text("calibration.alike", { distance: distance.toFixed(2), often }),
   and: text("common.and"),
+
+  allWell: text("system.all_well"),
+  /** @param {number} count */
+  problems: (count) => text("system.problems", { count }),
+  /** @param {string} since */
+  sinceMoment: (since) => text("system.since", { since: moment(since) }),
+  /** @param {string} why @param {Date} at */
+  notCurrent: (why, at) => text("system.not_current", { why, time: clock.format(at) }),
+  /** @param {{ state: string, since: string }} camera */
+  cameraState: ({ state, since }) => {
+    const at = { since: moment(since) };
+    const offline = text("system.offline", at);
+    return state === "online" ? text("system.online", at) : state === "stale" ? text("system.stale", at) : offline;
+  },
+  /** @param {{ width: number, height: number, fps: number }} picture */
+  picture: ({ width, height, fps }) => text("system.picture_of", { width, height, fps: number.format(fps) }),
+  noViewers: text("system.no_viewers"),
+  /** @param {number} count @param {string} rendition */
+  viewersOf: (count, rendition) => text("system.viewers_of", { count, rendition }),
+  /** @param {string | null} since */
+  publishing: (since) => (since ? text("system.publishing", { since: moment(since) }) : text("system.not_publishing")),
+  /** @param {number} rate a second @param {number} ageMs */
+  recognised: (rate, ageMs) =>
+    rate ? text("system.recognised", { rate: number.format(rate), age: ageMs }) : text("system.not_recognised"),
+  /** By the name of recognition's state. @type {Record<string, string>} */
+  recognitionState: {
+    off: text("system.off"),
+    starting: text("system.starting"),
+    running: text("system.running"),
+    restarting: text("system.restarting"),
+  },
+  /** @param {number} count */
+  restarts: (count) => (count ? text("system.restarts", { count }) : text("system.no_restarts")),
+  /** @param {string} kind @param {string | null} awaySince */
+  databaseState: (kind, awaySince) =>
+    awaySince ? text("system.database_away", { kind, since: moment(awaySince) }) : text("system.database_ok", { kind }),
+  /** @param {number} count */
+  marksWaiting: (count) => text("system.marks_waiting", { count }),
+  /** @param {number} open @param {number} limit */
+  connections: (open, limit) => text("system.sessions", { open, limit }),
+  keepsUp: text("system.keeps_up"),
+  /** @param {number} free @param {number} total in bytes */
+  diskFree: (free, total) =>
+    text("system.disk_free", { free: number.format(free / 1e9), total: number.format(total / 1e9) }),
+  /** @param {number} seconds @param {string} since */
+  upSince: (seconds, since) => text("system.up_since", { time: duration(seconds), since: moment(since) }),
 };

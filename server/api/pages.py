@@ -44,6 +44,16 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 
+# What the navigation leads to, and the pages that belong to another one.
+PAGES = (
+    ("/", "nav.live"),
+    ("/people", "nav.people"),
+    ("/attendance", "nav.attendance"),
+    ("/visitors", "nav.visitors"),
+    ("/system", "nav.system"),
+)
+SECTIONS = {"/calibration": "/people"}
+
 templates = Jinja2Templates(directory=WEB / "templates")
 router = APIRouter(include_in_schema=False)
 
@@ -98,6 +108,12 @@ async def visitors(request: Request, parts: PartsDep) -> Response:
     return _page(request, "visitors.html", is_on=settings.visitors, days=settings.visitors_days)
 
 
+@router.get("/system", dependencies=[SignedIn])
+async def system(request: Request) -> Response:
+    """How the server is, and what to do where something is wrong."""
+    return _page(request, "system.html")
+
+
 @router.get("/calibration", dependencies=[SignedIn])
 async def calibration(request: Request) -> Response:
     """Will it work?"""
@@ -140,7 +156,9 @@ def _page(request: Request, template: str, **content: Any) -> Response:
     is_inside, parts = template != "login.html", parts_of(request)
     frame = {
         "t": parts.words,
+        "pages": PAGES,
         "page": request.url.path if is_inside else None,
+        "section": SECTIONS.get(request.url.path),
         "may_sign_out": is_inside and not parts.access.view_is_open,
     }
     return templates.TemplateResponse(request, template, {**frame, **content}, headers=HEADERS)

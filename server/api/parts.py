@@ -19,6 +19,7 @@ from ..events import EventBus
 from ..health import Health
 from ..metrics import Metrics
 from ..overload import Overload
+from ..overview import Overview
 from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
@@ -46,6 +47,7 @@ class Parts:
     recognition: RecognitionWorker
     overload: Overload
     health: Health
+    overview: Overview
     cameras: Cameras
     camera_names: CameraNames
     sessions: SessionRegistry

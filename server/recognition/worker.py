@@ -78,6 +78,7 @@ class RecognitionWorker:
         self._shown: dict[str, Detections] = {}
         self._next_track_id = 1
         self.busy_s = 0.0
+        self.restarts = 0
 
     @property
     def state(self) -> RecognitionState:
@@ -154,6 +155,7 @@ class RecognitionWorker:
             words = await self._run_process()
             self._set_state("restarting", words)
             self._metrics.recognition_restarts.inc()
+            self.restarts += 1
             self._clear_boxes()
             delay_s = delay_after(self._ran_s(), delay_s)
             await self._stop_process()

@@ -18,18 +18,12 @@ from server.recognition.people import PeopleStore
 from server.recognition.photos import ExaminedPhoto
 from server.visitors import VisitorStore
 
-from ..faces import Picture, astronaut, jpeg, six_people
+from ..faces import jpeg, portraits
 from ..test_visitors import face, sighting
 from ..wait import until_sync
 from .stack import Stack
 
 MARKUP = '<img src=x onerror="document.title=1">'
-
-
-def portraits() -> list[Picture]:
-    six = six_people()
-    corners = [(60, 268), (266, 151), (465, 266), (748, 352), (906, 58), (1125, 272)]
-    return [astronaut()[40:200, 140:300], *(six[y - 25 : y + 150, max(0, x - 35) : x + 140] for x, y in corners)]
 
 
 async def fill(data: Path) -> None:
