@@ -42,7 +42,7 @@ def facts(server: ServerChanged = WELL, **others: Any) -> Facts:
             facts(ServerChanged("running", "", "away", 3), database_words="It is locked."),
             ["database_away", "marks_waiting"],
         ),
-        (facts(ServerChanged("running", "", "away", 3000)), ["database_away", "marks_refused"]),
+        (facts(ServerChanged("running", "", "ok", 3000)), ["marks_refused"]),
         (facts(ServerChanged("restarting", "It hung.", "ok", 0)), ["recognition_away"]),
         (facts(ServerChanged("starting", "It starts.", "ok", 0), up_s=5.0), []),
         (facts(ServerChanged("starting", "It starts.", "ok", 0)), ["recognition_slow_start"]),
@@ -56,7 +56,7 @@ def test_each_fault_is_told_with_what_to_do(now: Facts, kinds: list[str]) -> Non
     found = advise(now, Words("en"))
     assert [each.kind for each in found] == kinds
     for each in found:
-        assert each.what.endswith((".", ":"))
+        assert each.what.endswith(".")
         assert each.todo.endswith(".")
         assert "{" not in each.what + each.todo
 

@@ -101,14 +101,15 @@ function card(person) {
     person.class_name ? strings.inClass(person.class_name) : "",
     strings.photos(person.photos),
   ];
-  const words = element("span", { className: "who" }, [
-    element("strong", { textContent: person.name, dir: "auto" }),
-    element("span", { className: "quiet", textContent: about.filter(Boolean).join(" · ") }),
-  ]);
+  const facts = about.filter(Boolean).join(" · ");
+  const words = element("span", { className: "who" });
+  words.append(element("strong", { textContent: person.name, dir: "auto" }), " ", element("span", { className: "quiet", textContent: facts }));
   if (!person.consent) {
-    words.append(element("span", { className: "tag", textContent: strings.noConsent }));
+    words.append(" ", element("span", { className: "tag", textContent: strings.noConsent }));
   }
-  const open = element("button", { type: "button", className: "person", ariaLabel: strings.edit(person.name) }, [photo, words]);
+  // What is read aloud holds all that is seen, so that voice control finds the button by it.
+  const label = [strings.edit(person.name), facts, ...(person.consent ? [] : [strings.noConsent])].join(" ");
+  const open = element("button", { type: "button", className: "person", ariaLabel: label }, [photo, words]);
   open.addEventListener("click", () => editing.open(person));
   return element("li", { className: person.consent ? "" : "hidden-face" }, [open]);
 }

@@ -90,8 +90,9 @@ function showProblems(found) {
 /** @param {Problem} problem */
 function problemItem({ what, todo, since }) {
   const title = element("strong", { textContent: what, dir: "auto" });
-  const when = element("span", { className: "quiet", textContent: since ? strings.sinceMoment(since) : "" });
-  return element("li", { className: "panel" }, [element("p", {}, [title, " ", when]), element("p", { textContent: todo, dir: "auto" })]);
+  const when = element("span", { className: "quiet", textContent: since ? ` ${strings.sinceMoment(since)}` : "" });
+  const whatToDo = element("p", { textContent: todo, dir: "auto" });
+  return element("li", { className: "panel" }, [element("p", {}, [title, when]), whatToDo]);
 }
 
 /** @param {CameraStatus[]} cameras */

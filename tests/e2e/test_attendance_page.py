@@ -99,7 +99,7 @@ def test_a_mark_by_hand_appears_on_every_page_and_can_be_removed(school: Stack, 
     live.goto(school.url)
     expect(live.locator("#attendance tbody tr")).to_have_count(2)
     page.goto(f"{school.url}/attendance")
-    page.get_by_role("button", name="Mark Ben Last as present").click()
+    page.get_by_role("button", name="Mark present: Ben Last").click()
     shows(page, ["Ada Sample", MARKUP, "Ben Last"], [])
     expect(page.locator("#present tr").last).to_contain_text("by hand")
     expect(live.locator("#summary")).to_have_text("3 people present")
