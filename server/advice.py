@@ -86,7 +86,7 @@ def _cameras(facts: Facts, words: Words) -> Iterator[Problem]:
         if camera.state == "online":
             continue
         kind = "camera_stale" if camera.state == "stale" else "camera_offline" if camera.has_sent else "camera_awaited"
-        shown = getattr(camera, "name", "") or words.text("player.camera", id=camera.id)
+        shown = camera.name or words.text("player.camera", id=camera.id)
         since = camera.since.isoformat(timespec="seconds")
         yield problem(kind, words, since=since, camera_id=camera.id, camera=shown, id=camera.id)
 
