@@ -7,6 +7,14 @@
   const KEY = "surveillx-theme";
   const root = document.documentElement;
 
+  const remembered = () => {
+    try {
+      return localStorage.getItem(KEY) ?? "";
+    } catch {
+      return "";
+    }
+  };
+
   /** @param {string} choice */
   const remember = (choice) => {
     try {
@@ -16,32 +24,24 @@
     }
   };
 
-  const remembered = () => {
-    try {
-      return localStorage.getItem(KEY) ?? "";
-    } catch {
-      return "";
+  /** @param {string} choice */
+  const apply = (choice) => {
+    root.dataset.theme = choice;
+    const select = document.querySelector("#theme");
+    if (select instanceof HTMLSelectElement) {
+      select.value = choice;
     }
   };
 
-  const apply = () => {
-    root.dataset.theme = remembered();
-  };
-
-  apply();
-  // Another page of ours in another tab: both follow.
-  addEventListener("storage", apply);
-  document.addEventListener("DOMContentLoaded", () => {
-    const choice = document.querySelector("#theme");
-    if (choice instanceof HTMLSelectElement) {
-      choice.value = root.dataset.theme ?? "";
-      choice.addEventListener("change", () => {
-        root.dataset.theme = choice.value;
-        remember(choice.value);
-      });
-      addEventListener("storage", () => {
-        choice.value = root.dataset.theme ?? "";
-      });
+  apply(remembered());
+  document.addEventListener("DOMContentLoaded", () => apply(root.dataset.theme ?? ""));
+  // At the document, so that it is heard however long the page's other scripts take to come.
+  document.addEventListener("change", ({ target }) => {
+    if (target instanceof HTMLSelectElement && target.id === "theme") {
+      apply(target.value);
+      remember(target.value);
     }
   });
+  // Chosen in another tab: all follow.
+  addEventListener("storage", () => apply(remembered()));
 }
