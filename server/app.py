@@ -17,6 +17,7 @@ from .api import audit as audit_routes
 from .api import (
     auth,
     calibration,
+    embedding,
     events,
     from_camera,
     imports,
@@ -73,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.parts = parts
     problems.install(app)
+    embedding.install(app, settings.allowed_origins)
     for module in (
         signalling,
         status,

@@ -10,6 +10,7 @@ import difflib
 import ipaddress
 import math
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -58,6 +59,9 @@ class Settings:
     language: str = _setting("en", "language of the pages: the name of a file in web/locales")
     log_level: str = _setting("INFO", "DEBUG, INFO, WARNING or ERROR")
 
+    allowed_origins: tuple[str, ...] = _setting(
+        (), "origins of other pages that may embed the player, such as http://school:5000; docs/player.md"
+    )
     interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")
     public_address: str = _setting("", "address outside a 1:1 NAT (AWS), offered beside the private one")
     connect_timeout_s: float = _setting(10.0, "a peer that has not connected by then is closed")
@@ -129,6 +133,10 @@ class Settings:
         _require(self.log_level in levels, "log_level", self.log_level, f"it must be one of {', '.join(levels)}")
         for address in (*self.interfaces, *filter(None, [self.public_address])):
             _require(_is_address(address), "interfaces or public_address", address, "it must be an IP address")
+        for origin in self.allowed_origins:
+            _require(
+                _is_origin(origin), "allowed_origins", origin, "it must be like http://school:5000, without a path"
+            )
         for name in ("publish_token", "view_token"):
             _require_token(name, getattr(self, name))
         if self.webhook_url:
@@ -286,6 +294,11 @@ def _require_webhook(url: str, secret: str) -> None:
             "Setting webhook_url needs webhook_secret, which signs what is sent. Set it here and in the other system, "
             "for example to the output of `python -c 'import secrets; print(secrets.token_urlsafe())'`."
         )
+
+
+def _is_origin(text: str) -> bool:
+    """Whether a browser would send exactly this as `Origin` (RFC 6454 section 6.2)."""
+    return re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9a-f:]+\](:[0-9]{1,5})?", text) is not None
 
 
 def _is_address(text: str) -> bool:

@@ -10,8 +10,9 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from contextlib import suppress
+from functools import partial
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import urlsplit
@@ -53,7 +54,9 @@ class LegacyStream:
         self._clients: dict[str, asyncio.Task[None]] = {}
         self._closed = False
         self._server = socketio.AsyncServer(
-            async_mode="asgi", cors_allowed_origins=is_same_origin, max_http_buffer_size=MAX_MESSAGE_BYTES
+            async_mode="asgi",
+            cors_allowed_origins=partial(may_ask, settings.allowed_origins),
+            max_http_buffer_size=MAX_MESSAGE_BYTES,
         )
         self._server.on("connect", self._connect, namespace=NAMESPACE)
         self._server.on("disconnect", self._disconnect, namespace=NAMESPACE)
@@ -198,13 +201,13 @@ class Forwarder:
             logger.warning("no JPEG pictures to %s (%s); trying again until it is there", self._url, why)
 
 
-def is_same_origin(origin: str | None, environ: Mapping[str, Any]) -> bool:
-    """Whether a page of this very host asks; programs send no Origin.
+def may_ask(allowed: Collection[str], origin: str | None, environ: Mapping[str, Any]) -> bool:
+    """Whether a page of this very host asks, or of an origin that may embed the player; programs send no Origin.
 
     python-socketio's own rule also believes X-Forwarded-Host, which any program may send.
     """
     try:
-        return origin is None or urlsplit(origin).netloc == environ.get("HTTP_HOST")
+        return origin is None or origin in allowed or urlsplit(origin).netloc == environ.get("HTTP_HOST")
     except ValueError:
         return False
 

@@ -61,6 +61,18 @@ export class Server {
     return new URL(path, this.base);
   }
 
+  /** How a WebSocket shows the token: it cannot have headers, and a URL ends up in logs. */
+  get subprotocols() {
+    const bytes = new TextEncoder().encode(this.token);
+    const text = btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+    return this.token ? ["surveillx", `surveillx.bearer.${text}`] : [];
+  }
+
+  /** Whether the page that shows this is one of the server's own. */
+  get isOwn() {
+    return new URL(this.base).origin === location.origin;
+  }
+
   /** What every request says of who asks. @returns {Record<string, string>} */
   get #authorization() {
     return this.token ? { Authorization: `Bearer ${this.token}` } : {};

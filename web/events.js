@@ -73,7 +73,7 @@ export class EventsSocket extends EventTarget {
   #connect() {
     const url = this.#server.url(this.#path);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-    const socket = new WebSocket(url);
+    const socket = new WebSocket(url, this.#server.subprotocols);
     this.#socket = socket;
     socket.onopen = () => {
       if (socket === this.#socket) {

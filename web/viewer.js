@@ -214,6 +214,10 @@ export class SurveillxViewer extends HTMLElement {
     this.#render();
   }
 
+  get #server() {
+    return new Server({ base: this.getAttribute("server") ?? undefined, token: this.token || this.getAttribute("token") || "" });
+  }
+
   #restart() {
     if (this.#player !== null) {
       this.#stop();
@@ -223,7 +227,7 @@ export class SurveillxViewer extends HTMLElement {
 
   #start() {
     const player = (this.#player = new Player(this.#stage, {
-      server: new Server({ base: this.getAttribute("server") ?? undefined, token: this.token || this.getAttribute("token") || "" }),
+      server: this.#server,
       cameraId: this.cameraId,
       way: /** @type {import("./player.js").Way} */ (this.getAttribute("transport") ?? "auto"),
       small: this.getAttribute("rendition") === "360p",
@@ -273,7 +277,7 @@ export class SurveillxViewer extends HTMLElement {
       return;
     }
     this.#notice.replaceChildren(notice);
-    if (state === "denied") {
+    if (state === "denied" && this.#server.isOwn) {
       const link = document.createElement("a");
       link.href = `/login?next=${encodeURIComponent(location.pathname + location.search)}`;
       link.textContent = strings.signIn;

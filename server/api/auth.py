@@ -20,6 +20,7 @@ from fastapi.responses import RedirectResponse, Response
 
 from ..access import COOKIE, bearer
 from ..errors import BadRequest, Forbidden, SurveillxError, Unauthorized, UnsupportedMediaType
+from .embedding import authorization
 from .parts import Parts, PartsDep
 
 COOKIE_MAX_AGE_S = 30 * 24 * 3600
@@ -44,12 +45,12 @@ async def require_view(connection: HTTPConnection, parts: PartsDep) -> None:
     Raises:
         Unauthorized, Forbidden, TooManyGuesses: see above.
     """
-    header = connection.headers.get("authorization")
+    header = authorization(connection)
     if bearer(header):
         _try(connection, parts, lambda: parts.access.may_view(header, None))
     elif not parts.access.may_view(None, connection.cookies.get(COOKIE)):
         raise Unauthorized("Sign in with the view token first.")
-    else:
+    elif not (parts.access.view_is_open and _is_allowed(connection, parts)):
         _require_same_origin(connection, is_needed=not parts.access.view_is_open)
 
 
@@ -76,7 +77,8 @@ async def require_either(connection: HTTPConnection, parts: PartsDep) -> None:
     """
     header = connection.headers.get("authorization")
     if parts.access.may_publish(None):
-        _require_same_origin(connection, is_needed=False)
+        if not _is_allowed(connection, parts):
+            _require_same_origin(connection, is_needed=False)
     elif bearer(header):
         _try(connection, parts, lambda: parts.access.may_publish(header) or parts.access.may_view(header, None))
     else:
@@ -134,6 +136,11 @@ def _try(connection: HTTPConnection, parts: Parts, is_right: Callable[[], bool])
     if not is_right():
         parts.access.guesses.add(address)
         raise Unauthorized("This is not the right token.")
+
+
+def _is_allowed(connection: HTTPConnection, parts: Parts) -> bool:
+    """Whether a page asks that may embed the player."""
+    return connection.headers.get("origin") in parts.settings.allowed_origins
 
 
 def _require_same_origin(connection: HTTPConnection, *, is_needed: bool) -> None:

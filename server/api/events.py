@@ -17,6 +17,7 @@ from fastapi import APIRouter, Depends, WebSocket, WebSocketDisconnect
 
 from ..events import TYPES, Event, ServerChanged, Subscription, message
 from .auth import require_view
+from .embedding import subprotocol
 from .parts import PartsDep
 
 router = APIRouter(tags=["events"])
@@ -31,7 +32,7 @@ async def events(socket: WebSocket, parts: PartsDep, camera_id: str | None = Non
     First comes the present state of each camera, of the server, and of the viewers without the best rendition.
     """
     wanted = None if types is None else frozenset(types.split(","))
-    await socket.accept()
+    await socket.accept(subprotocol(socket))
     with parts.events.subscribe() as subscription:  # before the states are read, so that no change falls between
         cameras = [camera.changed() for camera in parts.cameras.all()]
         states: list[Event] = [*cameras, parts.health.now(), *parts.sessions.viewers()]
