@@ -53,7 +53,7 @@ def test_every_key_exists_and_is_used() -> None:
     assert ENGLISH.keys() - used_keys() == set(), "nobody shows these"
 
 
-@pytest.mark.parametrize("file", LOCALES.glob("*.json"), ids=lambda path: path.name)
+@pytest.mark.parametrize("file", sorted(LOCALES.glob("*.json")), ids=lambda path: path.name)
 def test_every_language_says_the_same(file: Path) -> None:
     other = json.loads(file.read_text(encoding="utf-8"))
     assert other.keys() == ENGLISH.keys()
