@@ -33,7 +33,10 @@ function duration(seconds) {
   if (days >= 2) {
     return text("system.days", { count: days });
   }
-  return hours >= 2 ? text("system.hours", { count: hours }) : text("system.minutes", { count: minutes });
+  if (hours >= 2) {
+    return text("system.hours", { count: hours });
+  }
+  return minutes ? text("system.minutes", { count: minutes }) : text("system.just_now");
 }
 
 /** @param {number} count */

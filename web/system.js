@@ -137,7 +137,8 @@ function showServer({ recognition, database, degraded, sessions, disk, up_s, sta
   fill("#connections", [strings.connections((sessions.publisher ?? 0) + (sessions.viewer ?? 0), sessions.limit)]);
   fill("#disk", [strings.diskFree(disk.free_bytes, disk.total_bytes)]);
   fill("#up", [strings.upSince(up_s, started_at)]);
-  fill("#version", [`SurveillX ${surveillx}`, ...Object.entries(libraries).map(([name, version]) => `${name} ${version}`)]);
+  const beside = Object.entries(libraries).map(([name, version]) => `${name} ${version}`);
+  fill("#version", [`SurveillX ${surveillx}`, ...beside]);
 }
 
 /** @param {string} selector @param {string[]} parts */
