@@ -326,8 +326,8 @@ class SessionRegistry:
         camera = self._cameras.get(camera_id)
         return await self._open(ViewerSession(camera, self._settings, self._events, start, picture), offer_sdp)
 
-    def show(self, session_id: str, picture: PictureKind) -> None:
-        """Send a viewer this kind of picture from now on.
+    def viewing(self, session_id: str) -> Viewing:
+        """What a viewer's session is sent.
 
         Raises:
             NotFound: it is not open. Conflict: it is a publisher's.
@@ -337,7 +337,7 @@ class SessionRegistry:
             raise Conflict(
                 "This session sends a picture; only a viewer's can be shown another one.", reason="publisher"
             )
-        session.viewing.show(picture)
+        return session.viewing
 
     def viewers(self) -> list[ViewerChanged]:
         """What the viewers are sent who do not have the best rendition."""

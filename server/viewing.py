@@ -80,6 +80,14 @@ class Viewing:
             if self._draining is None:  # else it follows by itself when the line is empty
                 self._follow()
 
+    def limit(self, best: RenditionName | None) -> None:
+        """Be sent this rendition at most, however much the line carries; None: whatever it carries."""
+        rung = 0 if best is None else self._names.index(best)
+        if self._steering.limit(time.monotonic(), rung):
+            self._tell()
+            if self._draining is None:
+                self._follow()
+
     def request_keyframe(self) -> None:
         """The viewer lost its picture."""
         if self._switch is not None:
@@ -131,7 +139,7 @@ class Viewing:
 
     def _tell(self) -> None:
         self.told = replace(self.told, rendition=self._names[self._steering.rung], reason=self._steering.reason)
-        logger.info("viewer %s: %s, %s", self.told.session_id, self.told.rendition, self.told.reason)
+        logger.info("viewer %s: %s, %s", self.told.session_id, self.told.rendition, self.told.reason or "as it wants")
         self._events.publish(self.told)
 
     def _pad(self) -> None:

@@ -141,6 +141,11 @@ class Client:
         response = await self._http.patch(f"/webrtc/sessions/{self.session_id}", json={"picture": picture})
         response.raise_for_status()
 
+    async def limit(self, rendition: str) -> None:
+        """Ask for no better a rendition, or with "auto" for the best."""
+        response = await self._http.patch(f"/webrtc/sessions/{self.session_id}", json={"rendition": rendition})
+        response.raise_for_status()
+
     async def close(self) -> None:
         await self.peer.close()
         if self.received is not None:

@@ -221,8 +221,9 @@ async def test_what_cannot_be_shown_is_refused_in_words(server: Live, clients: A
         ("nobody", {"picture": "clean"}, 404, "There is no such session; it may have ended already."),
         (publisher.session_id, {"picture": "clean"}, 409, "only a viewer's can be shown another one"),
         (viewer.session_id, {"picture": "blurred"}, 422, "picture: Input should be 'annotated' or 'clean'."),
-        (viewer.session_id, {}, 422, "picture: Field required."),
-        (viewer.session_id, {"picture": "clean", "rendition": "360p"}, 422, "a field that does not belong here"),
+        (viewer.session_id, {"rendition": "720p"}, 422, "rendition: Input should be 'auto' or '360p'."),
+        (viewer.session_id, {}, 422, "Say what to change: picture or rendition."),
+        (viewer.session_id, {"picture": "clean", "size": "360p"}, 422, "a field that does not belong here"),
     ):
         response = await server.http.patch(f"/webrtc/sessions/{session_id}", json=wish)
         assert response.status_code == status

@@ -57,6 +57,21 @@ def has_pattern(frame: VideoFrame) -> bool:
     return float(frame.to_ndarray()[: frame.height].mean()) > 90
 
 
+async def test_a_viewer_that_wants_little_is_sent_the_small_picture_and_the_large_one_again(
+    server: Live, clients: AsyncExitStack
+) -> None:
+    await client(server, clients).publish(PatternTrack(1280, 720))
+    viewer = client(server, clients)
+    counter = await viewer.view()
+    with server.parts.events.subscribe(ViewerChanged) as told:
+        for rendition, height in (("360p", 360), ("auto", 720)):
+            await viewer.limit(rendition)
+            await until(lambda: counter.latest is not None and counter.latest.height == height)  # noqa: B023
+            event = await told.next()
+            assert isinstance(event, ViewerChanged)
+            assert (event.rendition, event.reason) == (f"{height}p", "")
+
+
 async def test_each_viewer_gets_its_codec_and_each_codec_is_encoded_once(server: Live, clients: AsyncExitStack) -> None:
     await client(server, clients).publish(PatternTrack())
     codecs = (VP8, VP8, H264, H264)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
+from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
@@ -37,9 +39,13 @@ def directives(response: httpx.Response) -> dict[str, str]:
     return {name: value for name, _, value in parts}
 
 
-async def test_live_page_has_a_player_for_every_camera_and_todays_date(school: Live) -> None:
+async def test_live_page_knows_every_camera_and_todays_date(school: Live) -> None:
+    await school.http.put("/api/cameras/lab", json={"name": '<Lab> "2"'})
     page = (await school.http.get("/")).text
-    assert re.findall(r'<surveillx-viewer camera="([^"]+)">', page) == ["1", "lab"]
+    (cameras,) = re.findall(r'data-cameras="([^"]+)"', page)
+    assert json.loads(unescape(cameras)) == [{"id": "1", "name": ""}, {"id": "lab", "name": '<Lab> "2"'}]
+    assert "data-kiosk" not in page
+    assert '<html lang="en" data-kiosk>' in (await school.http.get("/?kiosk=1")).text
     assert f'data-day="{school.parts.attendance.today()}"' in page
 
 

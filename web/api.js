@@ -2,7 +2,9 @@
 /**
  * The server's JSON routes. Every request has a deadline; every failure is an ApiError with words for a person.
  *
- * @typedef {{ id: string, online: boolean }} CameraStatus
+ * @typedef {"off" | "starting" | "running" | "restarting"} RecognitionState
+ * @typedef {{ id: string, name: string, online: boolean, state: "online" | "stale" | "offline",
+ *   recognition: RecognitionState, recognition_every: number, result_age_ms: number, frames: { recognised: number } }} CameraStatus
  * @typedef {{ id: number, name: string, roll_no: string | null, class_name: string | null, consent: boolean,
  *   photos: number }} Person
  * @typedef {{ id: number, name: string, distance: number }} Resemblance

@@ -9,6 +9,7 @@ export class AttendanceRoll {
   #body;
   #summary;
   #empty;
+  #nameOf;
   /** @type {Map<number, { personId: number, made: HTMLTableRowElement }>} by the mark's id */
   #rows = new Map();
 
@@ -16,20 +17,23 @@ export class AttendanceRoll {
    * @param {HTMLTableSectionElement} body
    * @param {HTMLElement} summary gets the number of people
    * @param {HTMLElement} empty shown while there are no rows
+   * @param {(cameraId: string) => string} nameOf a camera
    */
-  constructor(body, summary, empty) {
+  constructor(body, summary, empty, nameOf) {
+    this.#nameOf = nameOf;
     this.#body = body;
     this.#summary = summary;
     this.#empty = empty;
     this.#count();
   }
 
-  /** Show another day. @param {string} day YYYY-MM-DD */
+  /** Show another day; returns its rows, the oldest first. @param {string} day YYYY-MM-DD */
   async load(day) {
     /** @type {import("./api.js").Attendance[]} */
     const rows = await request(`/api/attendance?date=${encodeURIComponent(day)}`);
     this.clear();
     rows.sort((a, b) => a.timestamp.localeCompare(b.timestamp)).forEach((row) => this.add(row));
+    return rows;
   }
 
   clear() {
@@ -43,11 +47,13 @@ export class AttendanceRoll {
     if (this.#rows.has(row.id)) {
       return;
     }
+    const camera = element("td", { textContent: this.#nameOf(row.camera_id) });
+    camera.dataset.camera = row.camera_id;
     const made = element("tr", {}, [
       element("td", { className: "name", textContent: row.name, dir: "auto" }),
       element("td", { textContent: row.roll_no ?? "" }),
       element("td", {}, [element("time", { dateTime: row.timestamp, textContent: wallClock(row.timestamp) })]),
-      element("td", { textContent: row.camera_id }),
+      camera,
     ]);
     this.#rows.set(row.id, { personId: row.person_id, made });
     this.#body.prepend(made);
@@ -59,6 +65,15 @@ export class AttendanceRoll {
     this.#rows.get(id)?.made.remove();
     this.#rows.delete(id);
     this.#count();
+  }
+
+  /** Cameras have other names now. */
+  relabel() {
+    for (const cell of this.#body.querySelectorAll("td")) {
+      if (cell.dataset.camera !== undefined) {
+        cell.textContent = this.#nameOf(cell.dataset.camera);
+      }
+    }
   }
 
   #count() {

@@ -22,6 +22,23 @@ function moment(iso) {
   return today ? time : text("moment.other_day", { time, date: day.format(date) });
 }
 
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredth = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const percent = new Intl.NumberFormat(locale, { style: "percent", maximumFractionDigits: 1 });
+
+/** What a name may be called on any disk. @param {string} name */
+function fileName(name) {
+  return name.replace(/[\\/:*?"<>|\p{Cc}]+/gu, "-");
+}
+
+/** "2026-11-23 14.05.12", which sorts and is allowed on any disk. @param {Date} at */
+function fileDate(at) {
+  const [year, ...rest] = [at.getFullYear(), at.getMonth() + 1, at.getDate(), at.getHours(), at.getMinutes(), at.getSeconds()];
+  const [month, date, ...time] = rest.map((each) => String(each).padStart(2, "0"));
+  return `${year}-${month}-${date} ${time.join(".")}`;
+}
+
 /** A sentence as a part of another one: the server's end with a full stop. @param {string} sentence */
 function clause(sentence) {
   return sentence.replace(/\.$/, "");
@@ -87,10 +104,14 @@ export const strings = {
   retryingNow: text("player.retrying_now"),
   /** @param {number} seconds */
   retryingIn: (seconds) => text("player.retrying_in", { seconds }),
-  /** @param {string} id @param {string} since */
-  offline: (id, since) => text("player.offline", { id, since: moment(since) }),
-  /** @param {string} id @param {string} since */
-  stale: (id, since) => text("player.stale", { id, since: moment(since) }),
+  /** @param {string} name of the camera @param {string} since */
+  offline: (name, since) => text("player.offline", { name, since: moment(since) }),
+  /** @param {string} name of the camera @param {string} since */
+  stale: (name, since) => text("player.stale", { name, since: moment(since) }),
+  /** @param {string} since */
+  offlineBadge: (since) => text("player.offline_badge", { since: moment(since) }),
+  /** @param {string} since */
+  staleBadge: (since) => text("player.stale_badge", { since: moment(since) }),
 
   facesInPicture: text("boxes.faces"),
   unknownFace: text("boxes.unknown"),
@@ -110,6 +131,88 @@ export const strings = {
   markRemoved: text("live.mark_removed"),
   /** @param {string} name @param {string} time */
   marked: (name, time) => text("live.marked", { name, time }),
+  /** @param {number} shown @param {number} all */
+  camerasShown: (shown, all) => (shown === all ? text("live.all_cameras") : text("live.some_cameras", { shown, all })),
+  sound: text("live.sound"),
+  dismiss: text("live.dismiss"),
+  tools: {
+    /** @param {string} name */
+    enlarge: (name) => text("live.enlarge", { name }),
+    /** @param {string} name */
+    stats: (name) => text("live.stats", { name }),
+    /** @param {string} name */
+    snapshot: (name) => text("live.snapshot", { name }),
+    /** @param {string} name */
+    pictureInPicture: (name) => text("live.picture_in_picture", { name }),
+    /** @param {string} name */
+    rename: (name) => text("live.rename", { name }),
+    /** @param {string} name */
+    earlier: (name) => text("live.earlier", { name }),
+    /** @param {string} name */
+    later: (name) => text("live.later", { name }),
+  },
+  cameraName: text("live.camera_name"),
+  /** @param {string} name */
+  renamed: (name) => text("live.renamed", { name }),
+  /** @param {string} name @param {number} place @param {number} count */
+  moved: (name, place, count) => text("live.moved", { name, place, count }),
+  /** @param {string} name */
+  noPictureYet: (name) => text("live.no_picture_yet", { name }),
+  /** @param {string} name @param {Date} at */
+  snapshotFile: (name, at) => `${fileName(name)} ${fileDate(at)}.png`,
+  /** @param {string} from @param {string} to @param {string} camera */
+  stay: (from, to, camera) =>
+    from === to ? text("live.seen_at", { from, camera }) : text("live.seen_from_to", { from, to, camera }),
+  /** @param {Date} at */
+  time: (at) => clock.format(at),
+  stats: {
+    /** @param {string} name */
+    label: (name) => text("stats.label", { name }),
+    unknown: text("stats.unknown"),
+    way: text("stats.way"),
+    /** @param {string} transport @param {string} rendition */
+    wayAndRendition: (transport, rendition) =>
+      transport === "webrtc" ? text("stats.webrtc", { rendition }) : transport === "jpeg" ? text("stats.jpeg") : text("stats.no_way"),
+    picture: text("stats.picture"),
+    /** @param {number} width @param {number} height */
+    size: (width, height) => text("stats.size", { width, height }),
+    rate: text("stats.rate"),
+    /** @param {number} fps */
+    perSecond: (fps) => text("stats.per_second", { rate: tenth.format(fps) }),
+    bitrate: text("stats.bitrate"),
+    /** @param {number} megabits */
+    megabits: (megabits) => text("stats.megabits", { rate: hundredth.format(megabits) }),
+    lost: text("stats.lost"),
+    /** @param {number} share 0 to 1 */
+    share: (share) => percent.format(share),
+    freezes: text("stats.freezes"),
+    /** @param {number} count @param {number} seconds altogether */
+    frozen: (count, seconds) =>
+      count === 0 ? text("stats.none") : text("stats.frozen", { count, seconds: tenth.format(seconds) }),
+    delay: text("stats.delay"),
+    delayByLeg: text("stats.delay_by_leg"),
+    /** @param {number} ms */
+    milliseconds: (ms) => text("stats.milliseconds", { ms: whole.format(ms) }),
+    /** @param {string} leg @param {number} ms */
+    leg: (leg, ms) => text("stats.leg", { leg, ms: whole.format(ms) }),
+    legs: {
+      camera: text("stats.leg_camera"),
+      server: text("stats.leg_server"),
+      network: text("stats.leg_network"),
+      buffer: text("stats.leg_buffer"),
+      display: text("stats.leg_display"),
+    },
+    recognition: text("stats.recognition"),
+    resultAge: text("stats.result_age"),
+    /** @param {number} rate @param {number} every */
+    recognised: (rate, every) => text("stats.recognised", { rate: tenth.format(rate), every }),
+    states: {
+      off: text("stats.recognition_off"),
+      starting: text("stats.recognition_starting"),
+      running: text("stats.recognition_running"),
+      restarting: text("stats.recognition_restarting"),
+    },
+  },
 
   moment,
   /** @param {string} time "14:20" */

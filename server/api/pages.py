@@ -82,10 +82,10 @@ SignedIn = Depends(require_view_or_sign_in)
 
 
 @router.get("/", dependencies=[SignedIn])
-async def live(request: Request, parts: PartsDep) -> Response:
-    """Every camera, and who is present today."""
-    cameras = [camera.id for camera in parts.cameras.all()]
-    return _page(request, "live.html", cameras=cameras, today=parts.attendance.today())
+async def live(request: Request, parts: PartsDep, kiosk: str = "") -> Response:
+    """Every camera, and who is present today; `kiosk` 1: the cameras alone, for a wall screen."""
+    cameras = [{"id": camera.id, "name": camera.name} for camera in parts.cameras.all()]
+    return _page(request, "live.html", cameras=cameras, today=parts.attendance.today(), kiosk=kiosk == "1")
 
 
 @router.get("/people", dependencies=[SignedIn])

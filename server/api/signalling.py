@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..annotate import PictureKind
-from ..errors import UnsupportedMediaType
+from ..errors import Unprocessable, UnsupportedMediaType
 from ..renditions import RenditionName
 from .auth import require_either, require_publish, require_view
 from .parts import PartsDep
@@ -37,11 +37,15 @@ class ViewerOffer(Offer):
 
 
 class Wish(BaseModel):
-    """What a viewer wants to be sent from now on."""
+    """What a viewer wants to be sent from now on; what is absent stays.
+
+    `rendition` "360p": that one at most, for a picture that is shown small; "auto": as good as the line carries.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    picture: PictureKind
+    picture: PictureKind | None = None
+    rendition: Literal["auto", "360p"] | None = None
 
 
 class Answer(BaseModel):
@@ -78,8 +82,14 @@ async def view(offer: ViewerOffer, parts: PartsDep) -> Answer:
 
 @router.patch("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either), Depends(require_json)])
 async def change(session_id: str, wish: Wish, parts: PartsDep) -> Response:
-    """A viewer wants the other picture; it comes with its next keyframe, on the same connection."""
-    parts.sessions.show(session_id, wish.picture)
+    """A viewer wants the other picture, or a smaller one; it comes with its next keyframe, on the same connection."""
+    if wish.picture is None and wish.rendition is None:
+        raise Unprocessable("Say what to change: picture or rendition.", reason="invalid")
+    viewing = parts.sessions.viewing(session_id)
+    if wish.picture is not None:
+        viewing.show(wish.picture)
+    if wish.rendition is not None:
+        viewing.limit(None if wish.rendition == "auto" else wish.rendition)
     return Response(status_code=204)
 
 
