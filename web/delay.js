@@ -25,6 +25,8 @@ export class Delay {
   #exchanges = [];
   /** @type {{ rtpTimestamp: number, capturedAt: number, at: number } | null} */
   #timing = null;
+  /** @type {{ camera: number | null, server: number | null }} */
+  #told = { camera: null, server: null };
   /** @type {{ delayMs: number, at: number }[]} */
   #shown = [];
 
@@ -32,7 +34,13 @@ export class Delay {
   reset() {
     this.#exchanges = [];
     this.#timing = null;
+    this.#told = { camera: null, server: null };
     this.#shown = [];
+  }
+
+  /** What the server tells of the delay: milliseconds from the camera to its door, and from there to its exit. */
+  get told() {
+    return this.#told;
   }
 
   /** Whether it is time to ask for the server's time once more. */
@@ -69,9 +77,10 @@ export class Delay {
   /**
    * Take the server's word on when a picture was taken.
    *
-   * @param {{ rtp_timestamp: number, captured_at_ms: number | null }} timing
+   * @param {{ rtp_timestamp: number, captured_at_ms: number | null, camera_ms: number | null, server_ms: number }} timing
    */
-  learn({ rtp_timestamp: rtpTimestamp, captured_at_ms: capturedAt }) {
+  learn({ rtp_timestamp: rtpTimestamp, captured_at_ms: capturedAt, camera_ms: camera, server_ms: server }) {
+    this.#told = { camera, server };
     this.#timing = capturedAt === null ? null : { rtpTimestamp, capturedAt, at: performance.now() };
   }
 

@@ -17,7 +17,7 @@
  * @typedef {"connecting" | "live" | "stalled" | "offline" | "denied" | "paused"} PlayerState
  * @typedef {{ state: "online" | "stale" | "offline", since: string }} CameraFact
  * @typedef {object} Facts
- * @property {string} cameraId
+ * @property {string} name of the camera
  * @property {boolean} denied
  * @property {string} missing why there is no such camera, or ""
  * @property {import("./webrtc.js").LinkState} webrtc
@@ -43,9 +43,9 @@ export function describe(facts) {
     return { transport: "none", state: "denied", reason: strings.denied, badge: strings.denied };
   }
   const transport = chooseTransport(facts);
-  const silence = facts.missing || describeSilence(facts);
+  const silence = facts.missing ? { reason: facts.missing, badge: facts.missing } : describeSilence(facts);
   if (silence) {
-    return { transport, state: "offline", reason: silence, badge: silence };
+    return { transport, state: "offline", ...silence };
   }
   if (transport === "webrtc") {
     return facts.webrtc === "playing" ? describeLive(facts) : describeStalled(transport, facts);
@@ -82,11 +82,13 @@ function chooseTransport({ webrtc, jpeg }) {
 }
 
 /** @param {Facts} facts */
-function describeSilence({ cameraId, camera }) {
+function describeSilence({ name, camera }) {
   if (camera?.state === "offline") {
-    return strings.offline(cameraId, camera.since);
+    return { reason: strings.offline(name, camera.since), badge: strings.offlineBadge(camera.since) };
   }
-  return camera?.state === "stale" ? strings.stale(cameraId, camera.since) : "";
+  return camera?.state === "stale"
+    ? { reason: strings.stale(name, camera.since), badge: strings.staleBadge(camera.since) }
+    : null;
 }
 
 /**

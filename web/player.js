@@ -45,6 +45,8 @@ const FIRST_RESCUE_MS = 500;
 const LONGEST_RESCUE_MS = 4_000;
 const BEST_RENDITION = "720p";
 const SMALLEST_RENDITION = "360p";
+/** As good as the line carries. */
+const AUTO = "auto";
 
 export class Player extends EventTarget {
   #stage;
@@ -52,7 +54,11 @@ export class Player extends EventTarget {
   #cameraId;
   #way;
   /** What the server sends; the next attempt begins with it. */
-  #rendition;
+  #rendition = BEST_RENDITION;
+  /** The best that is wanted. */
+  #limit;
+  /** What the camera is called, for the words. */
+  name;
   #types;
   #canvas = document.createElement("canvas");
   /** @type {EventsSocket | null} */
@@ -101,7 +107,8 @@ export class Player extends EventTarget {
     this.#server = server;
     this.#cameraId = cameraId;
     this.#way = way;
-    this.#rendition = small ? SMALLEST_RENDITION : BEST_RENDITION;
+    this.#limit = small ? SMALLEST_RENDITION : AUTO;
+    this.name = strings.camera(cameraId);
     this.#types = ["camera", "timing", "viewer", ...types];
     this.#canvas.part.add("jpeg");
     stage.replaceChildren(this.#canvas);
@@ -125,6 +132,11 @@ export class Player extends EventTarget {
     return this.#webrtc?.state === "playing" ? this.#delay.milliseconds : null;
   }
 
+  /** What the server tells of the delay. */
+  get toldLegs() {
+    return this.#delay.told;
+  }
+
   get rendition() {
     return this.#rendition;
   }
@@ -132,7 +144,7 @@ export class Player extends EventTarget {
   /** What is to be shown, in words too. */
   get view() {
     return describe({
-      cameraId: this.#cameraId,
+      name: this.name,
       denied: this.#denied,
       missing: this.#missing,
       webrtc: this.#webrtc?.state ?? "closed",
@@ -181,6 +193,14 @@ export class Player extends EventTarget {
     this.#retryAt = 0;
     // Nothing of this picture may be seen when another one is to come.
     this.#canvas.width = this.#canvas.height = 0;
+  }
+
+  /** Whether the smallest rendition is enough from now on. @param {boolean} isEnough */
+  small(isEnough) {
+    this.#limit = isEnough ? SMALLEST_RENDITION : AUTO;
+    for (const link of [this.#webrtc, this.#rescue]) {
+      link?.limit(this.#limit);
+    }
   }
 
   /** Something has changed for the better: do not wait for the next attempt's time. */
@@ -236,7 +256,12 @@ export class Player extends EventTarget {
   }
 
   #newLink() {
-    const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition });
+    if (this.#limit !== AUTO) {
+      this.#rendition = this.#limit;
+    } else if (!this.#slow) {
+      this.#rendition = BEST_RENDITION;
+    }
+    const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition, limit: this.#limit });
     this.#stage.prepend(link.video);
     link.addEventListener("change", () => this.#webrtcChanged(link));
     link.addEventListener("silent", () => link === this.#webrtc && this.#startRescue());

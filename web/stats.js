@@ -1,17 +1,15 @@
 // @ts-check
-/** What is going on with one picture, in figures: once a second while the panel is open. */
+/** What is going on with one picture, in figures, as its player tells them: about once a second while the panel is open. */
 
 import { request } from "./api.js";
 import { element } from "./dom.js";
 import { strings } from "./strings.js";
 
-const EVERY_MS = 1_000;
-/** The server is asked about recognition less often. */
 const SERVER_EVERY_MS = 3_000;
 
 /**
- * @typedef {import("./webrtc.js").Stats} Stats
- * @typedef {import("./figures.js").Legs} Legs
+ * @typedef {import("./viewer.js").Stats} Stats
+ * @typedef {import("./legs.js").Legs} Legs
  * @typedef {"camera" | "server" | "network" | "buffer" | "display"} Leg
  * @typedef {import("./viewer.js").SurveillxViewer} Player
  * @typedef {{ state: import("./api.js").RecognitionState, every: number, ageMs: number, recognised: number, at: number, rate: number | null }} Recognition
@@ -19,13 +17,13 @@ const SERVER_EVERY_MS = 3_000;
 
 export class StatsPanel {
   element;
-  #player;
   #cameraId;
   #figures = element("dl", {});
   #legs = element("div", { className: "legs", ariaHidden: "true" });
   /** @type {Recognition | null} */
   #recognition = null;
-  #timers;
+  #timer;
+  #closed = new AbortController();
 
   /**
    * @param {Player} player
@@ -33,22 +31,22 @@ export class StatsPanel {
    * @param {string} label of the panel
    */
   constructor(player, cameraId, label) {
-    this.#player = player;
     this.#cameraId = cameraId;
     // It scrolls where the tile is small, and must be reachable to do so.
     this.element = element("div", { className: "stats", role: "group", ariaLabel: label, tabIndex: 0 }, [this.#figures, this.#legs]);
-    this.#timers = [setInterval(() => this.#show(), EVERY_MS), setInterval(() => this.#ask(), SERVER_EVERY_MS)];
+    player.addEventListener("stats", (event) => this.#show(/** @type {CustomEvent} */ (event).detail), { signal: this.#closed.signal });
+    this.#timer = setInterval(() => this.#ask(), SERVER_EVERY_MS);
     this.#ask();
-    this.#show();
   }
 
   close() {
-    this.#timers.forEach(clearInterval);
+    this.#closed.abort();
+    clearInterval(this.#timer);
     this.element.remove();
   }
 
-  async #show() {
-    const stats = await this.#player.stats();
+  /** @param {Stats} stats */
+  #show(stats) {
     const rows = [...ofPicture(stats), ...ofDelay(stats), ...ofRecognition(this.#recognition)];
     this.#figures.replaceChildren(
       ...rows.map(([what, figure]) =>

@@ -5,15 +5,19 @@
  * The element shows what its `Player` does, and stops it while nobody can see it: hidden tab, page left, `paused`. Its
  * data-camera, data-transport, data-rendition, data-state and data-reason say what it shows; `ladder.js` has the table.
  *
- * @typedef {import("./webrtc.js").LinkStats & { delay_ms: number | null, rendition: string, transport: string }} Stats
+ * @typedef {import("./webrtc.js").LinkStats & { delay_ms: number | null, legs: import("./legs.js").Legs,
+ *   rendition: string, transport: string }} Stats
  */
 
 import { Server } from "./api.js";
+import { legsOf } from "./legs.js";
 import { Player } from "./player.js";
 import { strings } from "./strings.js";
 import { style } from "./viewer_style.js";
 
 const STATS_MS = 1_000;
+/** The value of `rendition` for a picture that is shown small. */
+const SMALL = "360p";
 
 export class SurveillxViewer extends HTMLElement {
   static observedAttributes = ["camera", "server", "token", "name", "transport", "rendition", "paused"];
@@ -112,9 +116,12 @@ export class SurveillxViewer extends HTMLElement {
 
   /** @returns {Promise<Stats>} how the picture is just now; what is not known is null */
   async stats() {
-    const link = await this.#player?.linkStats();
+    const link = (await this.#player?.linkStats()) ?? NOTHING;
     const { rendition = "none", transport = "none" } = this.dataset;
-    return { ...NOTHING, ...link, delay_ms: this.#player?.delayMs ?? null, rendition, transport };
+    const delayMs = this.#player?.delayMs ?? null;
+    const told = this.#player?.toldLegs ?? { camera: null, server: null };
+    const legs = legsOf(delayMs, told, { buffer: link.buffer_ms, display: link.display_ms });
+    return { ...link, delay_ms: delayMs, legs, rendition, transport };
   }
 
   async requestPictureInPicture() {
@@ -137,6 +144,9 @@ export class SurveillxViewer extends HTMLElement {
     this.#follow();
   }
 
+  /** Moved within the page by moveBefore: the picture goes on. */
+  connectedMoveCallback() {}
+
   disconnectedCallback() {
     this.#listeners?.abort();
     clearInterval(this.#statsTimer);
@@ -156,6 +166,8 @@ export class SurveillxViewer extends HTMLElement {
       this.#render();
     } else if (name === "paused") {
       this.#follow();
+    } else if (name === "rendition") {
+      this.#player?.small(after === SMALL);
     } else {
       this.#told = name === "camera" ? "" : this.#told;
       this.#restart();
@@ -230,7 +242,7 @@ export class SurveillxViewer extends HTMLElement {
       server: this.#server,
       cameraId: this.cameraId,
       way: /** @type {import("./player.js").Way} */ (this.getAttribute("transport") ?? "auto"),
-      small: this.getAttribute("rendition") === "360p",
+      small: this.getAttribute("rendition") === SMALL,
     }));
     player.addEventListener("change", () => player === this.#player && this.#render());
     player.addEventListener("told", (event) => this.#learn(/** @type {CustomEvent} */ (event).detail));
@@ -252,8 +264,12 @@ export class SurveillxViewer extends HTMLElement {
   }
 
   #render() {
+    const name = this.getAttribute("name") || this.#told || strings.camera(this.cameraId);
+    if (this.#player !== null) {
+      this.#player.name = name;
+    }
     const view = this.#player?.view ?? (this.paused ? PAUSED : RESTING);
-    this.#title.textContent = this.getAttribute("name") || this.#told || strings.camera(this.cameraId);
+    this.#title.textContent = name;
     this.#badge.textContent = view.badge;
     Object.assign(this.dataset, { camera: this.cameraId, transport: view.transport, state: view.state });
     this.dataset.rendition = view.transport === "webrtc" ? (this.#player?.rendition ?? "none") : view.transport;
@@ -324,6 +340,7 @@ const NOTHING = {
   freezes: null,
   frozen_s: null,
   buffer_ms: null,
+  display_ms: null,
 };
 /** @type {import("./ladder.js").View} */
 const PAUSED = { transport: "none", state: "paused", reason: strings.paused, badge: strings.paused };

@@ -20,6 +20,7 @@
  * @property {number | null} freezes since the connection began
  * @property {number | null} frozen_s how long all of them lasted
  * @property {number | null} buffer_ms what pictures wait in the browser's jitter buffer
+ * @property {number | null} display_ms what they take from there to the screen
  */
 
 import { ApiError } from "./api.js";
@@ -33,11 +34,14 @@ const STALLED_MS = 2_000;
 const GIVE_UP_STALLED_MS = 10_000;
 const DISCONNECTED_MS = 3_000;
 const WATCH_MS = 250;
+/** Two seconds of pictures. */
+const TOOK_KEPT = 60;
 
 export class WebRtcLink extends EventTarget {
   #server;
   #cameraId;
   #rendition;
+  #limit;
   /** Shows the stream; whoever made this puts it into the page, or the browser decodes nothing. */
   video = document.createElement("video");
   #abort = new AbortController();
@@ -57,18 +61,22 @@ export class WebRtcLink extends EventTarget {
 
   /** @type {Map<string, number>} */
   #counted = new Map();
+  /** From the arrival of the newest pictures to the screen, in milliseconds. @type {number[]} */
+  #took = [];
 
   /**
    * @param {import("./api.js").Server} server
    * @param {string} cameraId
    * @param {object} options
    * @param {string} options.rendition what to begin with; the server changes it as the line allows
+   * @param {string} options.limit the best that is wanted, or "auto"
    */
-  constructor(server, cameraId, { rendition }) {
+  constructor(server, cameraId, { rendition, limit }) {
     super();
     this.#server = server;
     this.#cameraId = cameraId;
     this.#rendition = rendition;
+    this.#limit = limit;
     this.video.muted = this.video.autoplay = this.video.playsInline = true;
     this.video.part.add("video");
   }
@@ -80,6 +88,16 @@ export class WebRtcLink extends EventTarget {
 
   get state() {
     return this.#state;
+  }
+
+  /** Want this rendition at most from now on. @param {string} rendition or "auto": as good as the line carries */
+  limit(rendition) {
+    this.#limit = rendition;
+    if (this.#sessionId !== null) {
+      const path = `/webrtc/sessions/${encodeURIComponent(this.#sessionId)}`;
+      // Where this fails the connection does too, and the next one begins with it.
+      this.#server.request(path, { method: "PATCH", json: { rendition } }).catch(() => {});
+    }
   }
 
   async start() {
@@ -94,6 +112,9 @@ export class WebRtcLink extends EventTarget {
         return;
       }
       this.#sessionId = answer.session_id;
+      if (this.#limit !== "auto") {
+        this.limit(this.#limit);
+      }
       await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     } catch (error) {
       this.#fail(error instanceof ApiError ? error : new ApiError(strings.webrtcUnsupported));
@@ -154,6 +175,9 @@ export class WebRtcLink extends EventTarget {
       return;
     }
     this.#frameAt = performance.now();
+    if (frame?.receiveTime !== undefined) {
+      this.#took = [...this.#took.slice(1 - TOOK_KEPT), frame.expectedDisplayTime - frame.receiveTime];
+    }
     this.#set("playing");
     this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
     this.video.requestVideoFrameCallback?.((_now, next) => this.#frame(next));
@@ -213,8 +237,15 @@ export class WebRtcLink extends EventTarget {
       lost: Math.max(0, lost) / Math.max(1, lost + received),
       freezes: video.freezeCount ?? null,
       frozen_s: video.totalFreezesDuration ?? null,
-      buffer_ms: (this.#passed("delay", video.jitterBufferDelay ?? 0) * 1000) / Math.max(1, buffered),
+      ...this.#sinceArrival((this.#passed("delay", video.jitterBufferDelay ?? 0) * 1000) / Math.max(1, buffered)),
     };
+  }
+
+  /** @param {number} bufferMs */
+  #sinceArrival(bufferMs) {
+    const took = this.#took.sort((a, b) => a - b)[this.#took.length >> 1];
+    this.#took = [];
+    return { buffer_ms: bufferMs, display_ms: took === undefined ? null : Math.max(0, took - bufferMs) };
   }
 
   /** By how much a counter grew since it was last looked at. @param {string} name @param {number} value */
