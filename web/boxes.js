@@ -30,11 +30,11 @@ export class Boxes {
   #shown = new Map();
   #ratio = 0;
 
-  /** @param {ShadowRoot} container fills the same place as the picture, which is fitted into it */
+  /** @param {ShadowRoot} container the picture is fitted into the same place */
   constructor(container) {
-    this.#layer.setAttribute("part", "boxes");
+    this.#layer.part.add("boxes");
     container.append(this.#layer);
-    container.adoptedStyleSheets.push(boxesStyle());
+    container.adoptedStyleSheets.push(boxesStyle);
     this.mode = "burned";
   }
 
@@ -129,7 +129,7 @@ export class Boxes {
   /** @param {number} trackId */
   #newButton(trackId) {
     const button = element("button", { type: "button" }, [element("span", { dir: "auto", ariaHidden: "true" })]);
-    button.setAttribute("part", "box");
+    button.part.add("box");
     button.addEventListener("click", () => this.#choose(trackId));
     this.#faces.append(button);
     return button;

@@ -1,7 +1,9 @@
 // @ts-check
 /** How boxes over faces look; a constructed stylesheet, which needs no inline style. */
 
-const CSS = `
+export const boxesStyle = new CSSStyleSheet();
+
+boxesStyle.replaceSync(`
 .boxes {
   position: absolute;
   inset: 0;
@@ -99,20 +101,17 @@ const CSS = `
   bottom: auto;
 }
 
+/* A face in its box, struck out while there are none. */
+.names {
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='%23fff' stroke-width='2' stroke-linecap='round' stroke-linejoin='round'%3E%3Crect x='4' y='4' width='16' height='16' rx='1'/%3E%3Ccircle cx='12' cy='10' r='2.5'/%3E%3Cpath d='M7.5 17c1-3 8-3 9 0'/%3E%3C/svg%3E");
+}
+
+.names[aria-pressed="false"] {
+  background-image: url("data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24' fill='none' stroke='%23fff' stroke-width='2' stroke-linecap='round' stroke-linejoin='round'%3E%3Cpath d='M8 4h11a1 1 0 0 1 1 1v11M16 20H5a1 1 0 0 1-1-1V8M3 3l18 18'/%3E%3C/svg%3E");
+}
+
 .box.at-end span {
   right: calc(-1 * max(2px, 0.42cqh));
   left: auto;
 }
-`;
-
-/** @type {CSSStyleSheet | undefined} */
-let sheet;
-
-/** One for all players of the page. */
-export function boxesStyle() {
-  if (!sheet) {
-    sheet = new CSSStyleSheet();
-    sheet.replaceSync(CSS);
-  }
-  return sheet;
-}
+`);

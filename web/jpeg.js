@@ -7,7 +7,7 @@
  *   any --close()--> closed
  *
  * Each picture is acknowledged once it is drawn; the server holds back the next one until then, so that a slow line
- * shows fewer pictures, not older ones. Dispatches "change" whenever `state` changes.
+ * shows fewer pictures, not older ones. Dispatches "change" whenever `state` changes, and "frame" with each picture.
  *
  * @typedef {"connecting" | "showing" | "stalled" | "closed"} JpegState
  * @typedef {{ frame: string, camera_id: string | number, timestamp: string }} FrameMessage
@@ -112,6 +112,7 @@ export class JpegLink extends EventTarget {
     bitmap.close();
     this.#pictureAt = performance.now();
     this.#set("showing");
+    this.dispatchEvent(new Event("frame"));
   }
 
   #check() {

@@ -14,8 +14,9 @@
  *   running --401, 403--> denied: nothing more until `start` is called again
  *   any --stop--> stopped
  *
- * Dispatches "change" when `view` may have changed, "told" with each event of the server as `detail`, "frame" with a
- * presented frame's metadata, and "problem" with an ApiError when an attempt failed.
+ * Dispatches "change" when `view` may have changed, "told" with each event of the server as `detail`, "frame" with the
+ * RTP timestamp of a picture that is shown (null where it is not known), and "problem" with an ApiError when an attempt
+ * failed.
  *
  * @typedef {"auto" | "webrtc" | "jpeg"} Way which ways are tried
  */
@@ -60,6 +61,7 @@ export class Player extends EventTarget {
   /** What the camera is called, for the words. */
   name;
   #types;
+  #picture;
   #canvas = document.createElement("canvas");
   /** @type {EventsSocket | null} */
   #events = null;
@@ -100,8 +102,9 @@ export class Player extends EventTarget {
    * @param {Way} [options.way]
    * @param {boolean} [options.small] whether the smallest rendition is enough
    * @param {string[]} [options.types] further events of the server to be told of
+   * @param {import("./webrtc.js").PictureKind} [options.shown] over WebRTC; JPEG pictures are annotated always
    */
-  constructor(stage, { server, cameraId, way = "auto", small = false, types = [] }) {
+  constructor(stage, { server, cameraId, way = "auto", small = false, types = [], shown = "annotated" }) {
     super();
     this.#stage = stage;
     this.#server = server;
@@ -110,6 +113,7 @@ export class Player extends EventTarget {
     this.#limit = small ? SMALLEST_RENDITION : AUTO;
     this.name = strings.camera(cameraId);
     this.#types = ["camera", "timing", "viewer", ...types];
+    this.#picture = shown;
     this.#canvas.part.add("jpeg");
     stage.replaceChildren(this.#canvas);
   }
@@ -163,6 +167,13 @@ export class Player extends EventTarget {
   get picture() {
     const { transport } = this.view;
     return transport === "webrtc" ? (this.#webrtc?.video ?? null) : transport === "jpeg" ? this.#canvas : null;
+  }
+
+  /** Show pictures of this kind, with the server's next keyframe. @param {import("./webrtc.js").PictureKind} kind */
+  show(kind) {
+    this.#picture = kind;
+    this.#webrtc?.show(kind);
+    this.#rescue?.show(kind);
   }
 
   start() {
@@ -261,7 +272,7 @@ export class Player extends EventTarget {
     } else if (!this.#slow) {
       this.#rendition = BEST_RENDITION;
     }
-    const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition, limit: this.#limit });
+    const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition, limit: this.#limit, picture: this.#picture });
     this.#stage.prepend(link.video);
     link.addEventListener("change", () => this.#webrtcChanged(link));
     link.addEventListener("silent", () => link === this.#webrtc && this.#startRescue());
@@ -333,11 +344,18 @@ export class Player extends EventTarget {
    * @param {VideoFrameCallbackMetadata | undefined} frame
    */
   #frame(link, frame) {
-    if (link !== this.#webrtc || frame?.rtpTimestamp === undefined) {
+    if (link !== this.#webrtc) {
       return;
     }
-    this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
-    this.dispatchEvent(new CustomEvent("frame", { detail: frame }));
+    if (frame?.rtpTimestamp !== undefined) {
+      this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
+    }
+    this.#shown(frame?.rtpTimestamp ?? null);
+  }
+
+  /** @param {number | null} rtpTimestamp */
+  #shown(rtpTimestamp) {
+    this.dispatchEvent(new CustomEvent("frame", { detail: rtpTimestamp }));
   }
 
   /**
@@ -423,6 +441,7 @@ export class Player extends EventTarget {
     if (wanted && this.#jpeg === null) {
       this.#jpeg = new JpegLink(this.#server, this.#cameraId, this.#canvas);
       this.#jpeg.addEventListener("change", () => this.#changed());
+      this.#jpeg.addEventListener("frame", () => this.#shown(null));
       this.#jpeg.start();
     } else if (!wanted) {
       this.#jpeg?.close();

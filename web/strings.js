@@ -113,6 +113,7 @@ export const strings = {
   /** @param {string} since */
   staleBadge: (since) => text("player.stale_badge", { since: moment(since) }),
 
+  names: text("boxes.names"),
   facesInPicture: text("boxes.faces"),
   unknownFace: text("boxes.unknown"),
   /** @param {string} name */

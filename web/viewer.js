@@ -10,6 +10,7 @@
  */
 
 import { Server } from "./api.js";
+import { Boxes } from "./boxes.js";
 import { legsOf } from "./legs.js";
 import { Player } from "./player.js";
 import { strings } from "./strings.js";
@@ -20,9 +21,11 @@ const STATS_MS = 1_000;
 const SMALL = "360p";
 
 export class SurveillxViewer extends HTMLElement {
-  static observedAttributes = ["camera", "server", "token", "name", "transport", "rendition", "paused"];
+  static observedAttributes = ["camera", "server", "token", "name", "transport", "rendition", "boxes", "controls", "paused"];
 
   #stage = document.createElement("div");
+  #boxes;
+  #names = document.createElement("button");
   #title = document.createElement("span");
   #badge = document.createElement("span");
   #words = document.createElement("span");
@@ -41,6 +44,8 @@ export class SurveillxViewer extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style];
+    root.append(this.#stage);
+    this.#boxes = new Boxes(root);
     this.#build(root);
   }
 
@@ -75,6 +80,16 @@ export class SurveillxViewer extends HTMLElement {
 
   #token = "";
 
+  /** How faces are shown. @returns {import("./boxes.js").BoxesMode} */
+  get boxes() {
+    const mode = this.getAttribute("boxes");
+    return mode === "drawn" || mode === "none" ? mode : "burned";
+  }
+
+  set boxes(mode) {
+    this.setAttribute("boxes", mode);
+  }
+
   get paused() {
     return this.hasAttribute("paused");
   }
@@ -104,8 +119,7 @@ export class SurveillxViewer extends HTMLElement {
    */
   async snapshot() {
     const picture = this.#player?.picture ?? null;
-    const [width, height] =
-      picture instanceof HTMLVideoElement ? [picture.videoWidth, picture.videoHeight] : [picture?.width, picture?.height];
+    const [width, height] = sizeOf(picture);
     if (!picture || !width || !height) {
       throw new Error(strings.noPicture);
     }
@@ -162,7 +176,10 @@ export class SurveillxViewer extends HTMLElement {
     if (before === after) {
       return;
     }
-    if (name === "name") {
+    if (name === "name" || name === "controls") {
+      this.#render();
+    } else if (name === "boxes") {
+      this.#player?.show(this.#picture);
       this.#render();
     } else if (name === "paused") {
       this.#follow();
@@ -186,7 +203,7 @@ export class SurveillxViewer extends HTMLElement {
     this.#notice.className = "notice";
     const controls = document.createElement("div");
     controls.className = "controls";
-    controls.append(this.#fullScreenButton());
+    controls.append(this.#namesButton(), this.#fullScreenButton());
     const caption = document.createElement("div");
     caption.className = "caption";
     caption.append(this.#title, this.#badge, controls);
@@ -199,7 +216,24 @@ export class SurveillxViewer extends HTMLElement {
     ])) {
       element.part.add(part);
     }
-    root.append(this.#stage, this.#notice, caption, this.#words);
+    root.append(this.#notice, caption, this.#words);
+  }
+
+  /** Switches names and boxes off, and back to how they were. */
+  #namesButton() {
+    const button = this.#names;
+    button.type = "button";
+    button.className = "names";
+    button.part.add("button");
+    button.title = button.ariaLabel = strings.names;
+    /** @type {import("./boxes.js").BoxesMode} */
+    let before = "burned";
+    button.addEventListener("click", () => {
+      const now = this.boxes;
+      this.boxes = now === "none" ? before : "none";
+      before = now === "none" ? before : now;
+    });
+    return button;
   }
 
   #fullScreenButton() {
@@ -214,6 +248,11 @@ export class SurveillxViewer extends HTMLElement {
       changed.catch(() => {});
     });
     return button;
+  }
+
+  /** @returns {import("./webrtc.js").PictureKind} */
+  get #picture() {
+    return this.boxes === "burned" ? "annotated" : "clean";
   }
 
   #follow() {
@@ -243,7 +282,13 @@ export class SurveillxViewer extends HTMLElement {
       cameraId: this.cameraId,
       way: /** @type {import("./player.js").Way} */ (this.getAttribute("transport") ?? "auto"),
       small: this.getAttribute("rendition") === SMALL,
+      types: ["detections"],
+      shown: this.#picture,
     }));
+    this.#boxes.opensPages = this.#server.isOwn;
+    player.addEventListener("frame", (event) => {
+      this.#boxes.frame(/** @type {CustomEvent} */ (event).detail, ...sizeOf(player.picture));
+    });
     player.addEventListener("change", () => player === this.#player && this.#render());
     player.addEventListener("told", (event) => this.#learn(/** @type {CustomEvent} */ (event).detail));
     player.addEventListener("problem", (event) => this.#tellProblem(/** @type {CustomEvent} */ (event).detail));
@@ -253,6 +298,7 @@ export class SurveillxViewer extends HTMLElement {
   #stop() {
     this.#player?.stop();
     this.#player = null;
+    this.#boxes.clear();
     this.#stage.replaceChildren();
   }
 
@@ -260,6 +306,8 @@ export class SurveillxViewer extends HTMLElement {
   #learn(event) {
     if (event.type === "camera" && event.camera_id === this.cameraId && event.name) {
       this.#told = event.name;
+    } else if (event.type === "detections") {
+      this.#boxes.show(event);
     }
   }
 
@@ -282,6 +330,10 @@ export class SurveillxViewer extends HTMLElement {
     if (this.dataset.reason !== view.reason) {
       this.dataset.reason = this.#words.textContent = view.reason;
     }
+    // JPEG pictures are annotated always.
+    this.#boxes.mode = view.transport === "webrtc" ? this.boxes : "burned";
+    this.#boxes.inert = this.getAttribute("controls") === "none";
+    this.#names.ariaPressed = String(this.boxes !== "none");
     this.#showNotice(view);
     this.#tellState();
   }
@@ -328,6 +380,17 @@ export class SurveillxViewer extends HTMLElement {
   #tell(type, detail) {
     this.dispatchEvent(new CustomEvent(type, { detail, bubbles: true, composed: true }));
   }
+}
+
+/**
+ * @param {HTMLVideoElement | HTMLCanvasElement | null} picture
+ * @returns {[number, number]} in its own pixels
+ */
+function sizeOf(picture) {
+  if (picture instanceof HTMLVideoElement) {
+    return [picture.videoWidth, picture.videoHeight];
+  }
+  return [picture?.width ?? 0, picture?.height ?? 0];
 }
 
 /** @type {import("./webrtc.js").LinkStats} */

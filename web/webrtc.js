@@ -11,6 +11,8 @@
  * come for 1.5 s, and "failed" once with `{ error }` (an ApiError) as `detail`.
  *
  * @typedef {"connecting" | "late" | "playing" | "stalled" | "closed"} LinkState
+ * @typedef {"annotated" | "clean"} PictureKind with boxes and names in it, or without
+ * @typedef {{ picture: PictureKind, rendition: string }} Wish `rendition` is the best that is wanted, or "auto"
  * @typedef {object} LinkStats
  * @property {number | null} fps pictures decoded a second
  * @property {number | null} width
@@ -34,6 +36,7 @@ const STALLED_MS = 2_000;
 const GIVE_UP_STALLED_MS = 10_000;
 const DISCONNECTED_MS = 3_000;
 const WATCH_MS = 250;
+const ASK_AGAIN_MS = 2_000;
 /** Two seconds of pictures. */
 const TOOK_KEPT = 60;
 
@@ -41,7 +44,11 @@ export class WebRtcLink extends EventTarget {
   #server;
   #cameraId;
   #rendition;
-  #limit;
+  /** @type {Wish} */
+  #wish;
+  /** What the server knows of it. @type {Wish} */
+  #told;
+  #isTelling = false;
   /** Shows the stream; whoever made this puts it into the page, or the browser decodes nothing. */
   video = document.createElement("video");
   #abort = new AbortController();
@@ -70,13 +77,15 @@ export class WebRtcLink extends EventTarget {
    * @param {object} options
    * @param {string} options.rendition what to begin with; the server changes it as the line allows
    * @param {string} options.limit the best that is wanted, or "auto"
+   * @param {PictureKind} options.picture
    */
-  constructor(server, cameraId, { rendition, limit }) {
+  constructor(server, cameraId, { rendition, limit, picture }) {
     super();
     this.#server = server;
     this.#cameraId = cameraId;
     this.#rendition = rendition;
-    this.#limit = limit;
+    this.#wish = { picture, rendition: limit };
+    this.#told = { picture, rendition: "auto" };
     this.video.muted = this.video.autoplay = this.video.playsInline = true;
     this.video.part.add("video");
   }
@@ -92,12 +101,33 @@ export class WebRtcLink extends EventTarget {
 
   /** Want this rendition at most from now on. @param {string} rendition or "auto": as good as the line carries */
   limit(rendition) {
-    this.#limit = rendition;
-    if (this.#sessionId !== null) {
-      const path = `/webrtc/sessions/${encodeURIComponent(this.#sessionId)}`;
-      // Where this fails the connection does too, and the next one begins with it.
-      this.#server.request(path, { method: "PATCH", json: { rendition } }).catch(() => {});
+    this.#wish = { ...this.#wish, rendition };
+    this.#tell();
+  }
+
+  /** Be sent this kind of picture from its next keyframe on. @param {PictureKind} picture */
+  show(picture) {
+    this.#wish = { ...this.#wish, picture };
+    this.#tell();
+  }
+
+  /** Tell the server what is wanted, one request at a time, until it knows or the connection ends. */
+  async #tell() {
+    if (this.#sessionId === null || this.#isTelling) {
+      return;
     }
+    this.#isTelling = true;
+    const path = `/webrtc/sessions/${encodeURIComponent(this.#sessionId)}`;
+    while (JSON.stringify(this.#told) !== JSON.stringify(this.#wish) && this.#state !== "closed") {
+      const wish = this.#wish;
+      try {
+        await this.#server.request(path, { method: "PATCH", json: wish, signal: this.#abort.signal });
+        this.#told = wish;
+      } catch {
+        await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      }
+    }
+    this.#isTelling = false;
   }
 
   async start() {
@@ -112,9 +142,7 @@ export class WebRtcLink extends EventTarget {
         return;
       }
       this.#sessionId = answer.session_id;
-      if (this.#limit !== "auto") {
-        this.limit(this.#limit);
-      }
+      this.#tell();
       await peer.setRemoteDescription({ type: "answer", sdp: answer.sdp });
     } catch (error) {
       this.#fail(error instanceof ApiError ? error : new ApiError(strings.webrtcUnsupported));
@@ -152,7 +180,7 @@ export class WebRtcLink extends EventTarget {
   #exchange(sdp) {
     return this.#server.request("/webrtc/viewer", {
       method: "POST",
-      json: { sdp, type: "offer", camera_id: this.#cameraId, rendition: this.#rendition },
+      json: { sdp, type: "offer", camera_id: this.#cameraId, rendition: this.#rendition, picture: this.#told.picture },
       signal: this.#abort.signal,
       timeoutMs: ANSWER_WITHIN_MS,
     });
