@@ -111,7 +111,7 @@ def has_nothing(page: Page) -> bool:
 
 def click_on(page: Page, words: str) -> None:
     """As the hand does it: where the face is now."""
-    box = until_sync(page.get_by_role("button", name=words).bounding_box, 20, words)
+    box = until_sync(page.get_by_role("button", name=words).first.bounding_box, 20, words)
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
@@ -159,11 +159,11 @@ def test_a_click_on_a_face_opens_who_it_is(stack: Stack, page: Page) -> None:
     until_sync(was_told, 30, "the click is told")
     assert page.url.rstrip("/") == stack.url, "and cancelled"
     page.reload()
-    page.get_by_role("button", name=UNKNOWN).focus(timeout=30_000)
+    page.get_by_role("button", name=UNKNOWN).first.focus(timeout=30_000)
     page.keyboard.press("Enter")
     page.wait_for_url("**/visitors")
     page.goto(stack.url)
-    page.get_by_role("button", name=KNOWN).focus(timeout=30_000)
+    page.get_by_role("button", name=KNOWN).first.focus(timeout=30_000)
     page.keyboard.press("Enter")
     page.wait_for_url(re.compile(r"/people\?person=\d+$"))
     expect(page.get_by_role("dialog").get_by_role("heading", name=PERSON_NAME)).to_be_visible()
