@@ -71,6 +71,7 @@ export class PickFace extends EventTarget {
     const cameraId = this.#camera.value;
     const viewer = document.createElement("surveillx-viewer");
     viewer.setAttribute("camera", cameraId);
+    viewer.setAttribute("controls", "none"); // a click on a face means something else here
     this.#picker.replaceChildren(viewer);
     this.#sheet.say(strings.clickFace);
     const events = (this.#events = new EventsSocket({ cameraId, types: ["detections"] }));
