@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,8 +15,11 @@ from playwright.sync_api import BrowserContext, Page
 from server.sample import PERSON_NAME
 
 from ..wait import until_sync
-from .stack import Stack
+from .stack import REPOSITORY, Stack
 from .viewing import COUNT_FRAMES, LISTEN, green_box, player, shown_frames, wait_live
+
+# The example in docs/testing.md, which works as it stands there.
+EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
 def test_the_page_goes_live_over_webrtc_and_keeps_its_rate(stack: Stack, page: Page) -> None:
@@ -106,3 +114,17 @@ def test_two_pages_share_one_encode(stack: Stack, page: Page, context: BrowserCo
     share = (stack.metric("frames_encoded_total") - encoded) / (stack.metric("frames_received_total") - received)
     assert share < 1.2, "each picture is encoded once, not once a viewer"
     second.close()
+
+
+def test_the_example_of_the_docs_passes(stack: Stack, tmp_path: Path) -> None:
+    found = EXAMPLE.search((REPOSITORY / "docs" / "testing.md").read_text(encoding="utf-8"))
+    assert found is not None
+    file = tmp_path / "test_example.py"
+    file.write_text(found[1], encoding="utf-8")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    environment = {**os.environ, "SURVEILLX_ADDRESS": stack.url, **({"CHROMIUM": chromium} if chromium else {})}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, str(file)]
+    done = subprocess.run(
+        command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
