@@ -49,6 +49,7 @@ from .recognition.worker import RecognitionWorker
 from .retention import Purge, retain
 from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
+from .snapshots import Snapshots
 from .visitors import VisitorStore
 from .webhook import Webhook
 from .words import Words
@@ -152,6 +153,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         cameras=cameras,
         camera_names=CameraNames(database),
         sessions=sessions,
+        snapshots=Snapshots(settings.jpeg_quality),
     )
     return parts, rollcall
 
@@ -174,6 +176,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     await _running(stack, parts.attendance.run, "attendance")
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
+    stack.push_async_callback(parts.snapshots.close)
     await _running(stack, parts.sessions.run, "sessions")
     await _running(stack, parts.overload.run, "overload")
     stack.push_async_callback(legacy.close)

@@ -24,6 +24,7 @@
  *   people: { id: number, name: string, photos: number, status: string, missed: number, reasons: string[] }[],
  *   alike: { first_id: number, first_name: string, second_id: number, second_name: string, distance: number,
  *     often: string }[] }} Calibration
+ * @typedef {{ method?: string, json?: unknown, form?: FormData, signal?: AbortSignal, timeoutMs?: number }} Options
  */
 
 import { strings } from "./strings.js";
@@ -82,11 +83,31 @@ export class Server {
 
   /**
    * @param {string} path
-   * @param {{ method?: string, json?: unknown, form?: FormData, signal?: AbortSignal, timeoutMs?: number }} [options]
+   * @param {Options} [options]
    * @returns {Promise<any>} the parsed JSON, or null when the answer has no body
    * @throws {ApiError}
    */
-  async request(path, { method = "GET", json, form, signal, timeoutMs = TIMEOUT_MS } = {}) {
+  async request(path, options) {
+    const response = await this.#ask(path, options);
+    return response.status === 204 ? null : response.json();
+  }
+
+  /**
+   * @param {string} path
+   * @param {Options} [options]
+   * @returns {Promise<Blob>} the file
+   * @throws {ApiError}
+   */
+  async file(path, options) {
+    const response = await this.#ask(path, options);
+    return response.blob();
+  }
+
+  /**
+   * @param {string} path
+   * @param {Options} [options]
+   */
+  async #ask(path, { method = "GET", json, form, signal, timeoutMs = TIMEOUT_MS } = {}) {
     const deadline = AbortSignal.timeout(timeoutMs);
     const response = await send(this.url(path), {
       method,
@@ -97,7 +118,7 @@ export class Server {
     if (!response.ok) {
       throw await problem(response);
     }
-    return response.status === 204 ? null : response.json();
+    return response;
   }
 
   /** Let a session end even while the page goes away. @param {string} sessionId */
@@ -114,7 +135,7 @@ const own = new Server();
  * Ask this page's own server.
  *
  * @param {string} path
- * @param {Parameters<Server["request"]>[1]} [options]
+ * @param {Options} [options]
  * @returns {Promise<any>} the parsed JSON, or null when the answer has no body
  * @throws {ApiError}
  */

@@ -1,20 +1,25 @@
 // @ts-check
 /**
- * A camera's pictures as JPEG over Socket.IO, drawn on a canvas: for where WebRTC cannot get through.
+ * A camera's pictures as JPEG, drawn on a canvas: one at once as a file, a poster while WebRTC connects; then, where
+ * WebRTC is late or cannot get through, one after the other over Socket.IO, whose library is loaded only then.
  *
- *   connecting --picture--> showing --no picture for 2 s--> stalled --picture--> showing
+ *   connecting --poster, picture--> showing --no picture for 2 s--> stalled --picture--> showing
  *   any --connection lost--> stalled (Socket.IO connects again by itself)
  *   any --close()--> closed
  *
  * Each picture is acknowledged once it is drawn; the server holds back the next one until then, so that a slow line
- * shows fewer pictures, not older ones. Dispatches "change" whenever `state` changes, and "frame" with each picture.
+ * shows fewer pictures, not older ones. Dispatches "change" whenever `state` changes, "frame" with each picture, and
+ * "refused" with `{ error }` (an ApiError) as `detail` when only signing in helps.
  *
  * @typedef {"connecting" | "showing" | "stalled" | "closed"} JpegState
  * @typedef {{ frame: string, camera_id: string | number, timestamp: string }} FrameMessage
  */
 
+import { ApiError } from "./api.js";
+
 const STALLED_MS = 2_000;
 const WATCH_MS = 250;
+const POSTER_WITHIN_MS = 4_000;
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3_000;
 
@@ -24,6 +29,9 @@ export class JpegLink extends EventTarget {
   #canvas;
   /** @type {import("/static/vendor/socket.io.js").Socket | null} */
   #socket = null;
+  #abort = new AbortController();
+  /** More than the poster is wanted. */
+  #streams = false;
   /** @type {JpegState} */
   #state = "connecting";
   #pictureAt = 0;
@@ -50,17 +58,39 @@ export class JpegLink extends EventTarget {
 
   start() {
     this.#watch = setInterval(() => this.#check(), WATCH_MS);
-    this.#load();
+    this.#poster();
+  }
+
+  /** One picture is not enough any more. */
+  stream() {
+    if (!this.#streams) {
+      this.#streams = true;
+      this.#pictureAt = performance.now();
+      this.#load();
+    }
   }
 
   close() {
     this.#set("closed");
+    this.#abort.abort();
     clearInterval(this.#watch);
     clearTimeout(this.#retry);
     this.#socket?.disconnect();
   }
 
-  /** The library is loaded only when it is needed. */
+  async #poster() {
+    const path = `/api/cameras/${encodeURIComponent(this.#cameraId)}/snapshot.jpg`;
+    try {
+      const file = await this.#server.file(path, { signal: this.#abort.signal, timeoutMs: POSTER_WITHIN_MS });
+      await this.#draw(file, () => this.#state === "connecting");
+    } catch (error) {
+      // What else goes wrong with it is no matter: the pictures after it come another way.
+      if (error instanceof ApiError && error.denied && this.#state !== "closed") {
+        this.dispatchEvent(new CustomEvent("refused", { detail: { error } }));
+      }
+    }
+  }
+
   async #load() {
     const library = await import("/static/vendor/socket.io.js").catch(() => null);
     if (this.#state === "closed") {
@@ -85,7 +115,7 @@ export class JpegLink extends EventTarget {
     });
     this.#socket = socket;
     socket.on("frame", (/** @type {FrameMessage} */ message, /** @type {(() => void) | undefined} */ acknowledge) => {
-      this.#draw(message).finally(() => acknowledge?.());
+      this.#show(message).finally(() => acknowledge?.());
     });
     socket.on("disconnect", (reason) => {
       this.#set("stalled");
@@ -97,10 +127,18 @@ export class JpegLink extends EventTarget {
   }
 
   /** @param {FrameMessage} message */
-  async #draw(message) {
+  #show(message) {
     const bytes = Uint8Array.from(atob(message.frame), (letter) => letter.charCodeAt(0));
-    const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/jpeg" })).catch(() => null);
-    if (bitmap === null || this.#state === "closed") {
+    return this.#draw(new Blob([bytes], { type: "image/jpeg" }), () => this.#state !== "closed");
+  }
+
+  /**
+   * @param {Blob} jpeg
+   * @param {() => boolean} isWanted asked once it is decoded
+   */
+  async #draw(jpeg, isWanted) {
+    const bitmap = await createImageBitmap(jpeg).catch(() => null);
+    if (bitmap === null || !isWanted()) {
       bitmap?.close();
       return;
     }
@@ -116,7 +154,7 @@ export class JpegLink extends EventTarget {
   }
 
   #check() {
-    if (this.#state === "showing" && performance.now() - this.#pictureAt > STALLED_MS) {
+    if (this.#streams && this.#state === "showing" && performance.now() - this.#pictureAt > STALLED_MS) {
       this.#set("stalled");
     }
   }

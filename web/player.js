@@ -2,12 +2,13 @@
 /**
  * One camera, live, in an element that it is given: the connections behind `<surveillx-viewer>`.
  *
- * Both ways are tried at once: JPEG has a picture where WebRTC is slow, WebRTC takes over with its first decoded frame
- * and JPEG ends. JPEG stands in again whenever WebRTC stalls or fails, and WebRTC is tried again for ever.
+ * Both ways are tried at once: JPEG has a picture first, WebRTC takes over with its first decoded frame and JPEG ends.
+ * JPEG stands in again whenever WebRTC stalls or fails, and WebRTC is tried again for ever.
  *
  *   stopped --start--> running: WebRTC attempt + JPEG
  *   running --WebRTC plays--> JPEG ends
- *   running --no frame for 1.5 s, or the computer slept--> a second attempt beside the first; the first to play stays
+ *   running --no frame for 1.5 s (3 s where the camera is silent), or the computer slept--> a second attempt beside the
+ *       first; the first to play stays
  *   running --WebRTC late, stalled or failed--> JPEG; next attempt after 5 to 60 s, after a lost picture at once
  *   running --server: the line carries no video--> JPEG; next attempt after 30 s to 5 min
  *   running --server back, network back--> next attempt at once
@@ -44,6 +45,14 @@ const SLEPT_MS = 3_000;
 /** While the picture stands still, a second connection is tried so often. */
 const FIRST_RESCUE_MS = 500;
 const LONGEST_RESCUE_MS = 4_000;
+/** A picture that stands still for so long needs a second connection. */
+const RESCUE_MS = 1_500;
+/** Unless the camera itself is silent: after 2 s the server sends its slate, over the connection that is there. */
+const CAMERA_SILENT_MS = 3_000;
+/** The server tells each second of the pictures that it sends. */
+const TOLD_EVERY_MS = 1_000;
+/** The server is asked for the time every 10 s: events that are silent for longer lead nowhere any more. */
+const EVENTS_SILENT_MS = 13_000;
 const BEST_RENDITION = "720p";
 const SMALLEST_RENDITION = "360p";
 /** As good as the line carries. */
@@ -93,6 +102,9 @@ export class Player extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   #tickedAt = 0;
+  /** When the server last said anything, and when of a picture that it has sent. */
+  #heardAt = 0;
+  #sentAt = 0;
 
   /**
    * @param {HTMLElement} stage takes the `<video>` that is shown (class "shown") and the `<canvas>` for JPEG
@@ -187,6 +199,7 @@ export class Player extends EventTarget {
     events.addEventListener("lost", () => this.#forgetCamera());
     events.start();
     this.#tickedAt = Date.now();
+    this.#heardAt = performance.now();
     this.#clock = setInterval(() => this.#tick(), TICK_MS);
     this.#attempt();
     this.#changed();
@@ -245,6 +258,9 @@ export class Player extends EventTarget {
       this.#woke();
     }
     this.#tickedAt = now;
+    if (performance.now() - this.#heardAt > EVENTS_SILENT_MS) {
+      this.#renewEvents();
+    }
     this.#compareClocks();
     this.#changed();
   }
@@ -252,12 +268,19 @@ export class Player extends EventTarget {
   /** Whatever was connected may be gone, and will not say so for half a minute. */
   #woke() {
     this.#delay.reset();
+    this.#renewEvents();
     this.#webrtc?.woke();
     if (this.#webrtc === null) {
       this.tryNow();
     } else {
       this.#startRescue();
     }
+  }
+
+  /** A connection over a network that is gone stays open for minutes, and says nothing. */
+  #renewEvents() {
+    this.#heardAt = performance.now();
+    this.#events?.start();
   }
 
   #compareClocks() {
@@ -275,7 +298,7 @@ export class Player extends EventTarget {
     const link = new WebRtcLink(this.#server, this.#cameraId, { rendition: this.#rendition, limit: this.#limit, picture: this.#picture });
     this.#stage.prepend(link.video);
     link.addEventListener("change", () => this.#webrtcChanged(link));
-    link.addEventListener("silent", () => link === this.#webrtc && this.#startRescue());
+    link.addEventListener("silent", (event) => this.#standsStill(link, /** @type {CustomEvent} */ (event).detail.ms));
     link.addEventListener("frame", (event) => this.#frame(link, /** @type {CustomEvent} */ (event).detail));
     link.addEventListener("failed", (event) => this.#webrtcFailed(link, /** @type {CustomEvent} */ (event).detail.error));
     return link;
@@ -293,9 +316,32 @@ export class Player extends EventTarget {
     this.#standIn();
   }
 
+  /**
+   * The picture stands still: is it this line, or the camera?
+   *
+   * @param {WebRtcLink} link
+   * @param {number} forMs
+   */
+  #standsStill(link, forMs) {
+    if (link !== this.#webrtc) {
+      return;
+    }
+    // Whether an answer comes is what `#isCameraSilent` goes by.
+    this.#events?.send(this.#delay.request());
+    if (forMs > (this.#isCameraSilent ? CAMERA_SILENT_MS : RESCUE_MS) && !this.#rescueTimer) {
+      this.#startRescue();
+    }
+  }
+
+  /** The server answers, but has sent no picture to anybody: new connections, of every viewer at once, would not help. */
+  get #isCameraSilent() {
+    const now = performance.now();
+    return now - this.#heardAt < TOLD_EVERY_MS && now - this.#sentAt > TOLD_EVERY_MS + RESCUE_MS / 4;
+  }
+
   /** Make before break: the picture stands still, so a new connection is tried while the old one may recover. */
   #startRescue() {
-    clearTimeout(this.#rescueTimer);
+    this.#clearRescueTimer();
     if (this.isRunning && this.#rescue === null) {
       this.#outlived = false;
       this.#rescue = this.#newLink();
@@ -303,8 +349,13 @@ export class Player extends EventTarget {
     }
   }
 
-  #endRescue() {
+  #clearRescueTimer() {
     clearTimeout(this.#rescueTimer);
+    this.#rescueTimer = undefined;
+  }
+
+  #endRescue() {
+    this.#clearRescueTimer();
     this.#rescue?.close();
     this.#rescue = null;
     this.#rescueBackoff.reset();
@@ -317,6 +368,9 @@ export class Player extends EventTarget {
     this.#rescue = null;
     this.#endRescue();
     old?.close();
+    if (performance.now() - this.#heardAt > RESCUE_MS) {
+      this.#renewEvents();
+    }
   }
 
   /** @param {WebRtcLink} link */
@@ -363,18 +417,19 @@ export class Player extends EventTarget {
    * @param {import("./api.js").ApiError} error
    */
   #webrtcFailed(link, error) {
-    if (link === this.#rescue) {
+    if (link === this.#rescue && !error.denied) {
       this.#rescue = null;
       const delayMs = Math.max(this.#rescueBackoff.next(), error.retryAfterMs);
       this.#rescueTimer = setTimeout(() => this.#rescueAgain(), delayMs);
-    } else if (link === this.#webrtc) {
-      this.#webrtc = null;
+    } else if (link === this.#webrtc || link === this.#rescue) {
+      this.#webrtc = link === this.#webrtc ? null : this.#webrtc;
       this.#endRescue();
       this.#failed(error);
     }
   }
 
   #rescueAgain() {
+    this.#clearRescueTimer();
     if (this.#webrtc !== null && this.#webrtc.state !== "playing") {
       this.#startRescue();
     }
@@ -442,7 +497,11 @@ export class Player extends EventTarget {
       this.#jpeg = new JpegLink(this.#server, this.#cameraId, this.#canvas);
       this.#jpeg.addEventListener("change", () => this.#changed());
       this.#jpeg.addEventListener("frame", () => this.#shown(null));
+      this.#jpeg.addEventListener("refused", (event) => this.#failed(/** @type {CustomEvent} */ (event).detail.error));
       this.#jpeg.start();
+    }
+    if (wanted && this.#webrtc?.state !== "connecting") {
+      this.#jpeg?.stream();
     } else if (!wanted) {
       this.#jpeg?.close();
       this.#jpeg = null;
@@ -451,9 +510,11 @@ export class Player extends EventTarget {
 
   /** @param {any} event */
   #told(event) {
+    this.#heardAt = performance.now();
     if (event.type === "clock") {
       this.#delay.compare(event);
     } else if (event.type === "timing") {
+      this.#sentAt = this.#heardAt;
       this.#delay.learn(event);
     } else if (event.type === "viewer") {
       this.#steered(event);

@@ -3,12 +3,12 @@
  * One attempt to show a camera over WebRTC; make a new one for the next attempt.
  *
  *   connecting --first decoded frame--> playing --no frame for 2 s--> stalled --frame--> playing
- *   connecting --no frame for 2.5 s--> late (still trying) --frame--> playing
+ *   connecting --no frame for 1.5 s--> late (still trying) --frame--> playing
  *   connecting, late, playing, stalled --#fail--> closed
  *   any --close()--> closed
  *
- * Dispatches "change" whenever `state` changes, "frame" with each presented frame's metadata, "silent" when no frame has
- * come for 1.5 s, and "failed" once with `{ error }` (an ApiError) as `detail`.
+ * Dispatches "change" whenever `state` changes, "frame" with each presented frame's metadata, "silent" with
+ * `{ ms }` four times a second while no frame has come for longer than 0.75 s, and "failed" once with `{ error }` (an ApiError) as `detail`.
  *
  * @typedef {"connecting" | "late" | "playing" | "stalled" | "closed"} LinkState
  * @typedef {"annotated" | "clean"} PictureKind with boxes and names in it, or without
@@ -29,9 +29,9 @@ import { ApiError } from "./api.js";
 import { strings } from "./strings.js";
 
 const ANSWER_WITHIN_MS = 4_000;
-const LATE_MS = 2_500;
+const LATE_MS = 1_500;
 const FIRST_FRAME_WITHIN_MS = 8_000;
-const SILENT_MS = 1_500;
+const SILENT_MS = 750;
 const STALLED_MS = 2_000;
 const GIVE_UP_STALLED_MS = 10_000;
 const DISCONNECTED_MS = 3_000;
@@ -232,7 +232,7 @@ export class WebRtcLink extends EventTarget {
     } else if (now - this.#frameAt > GIVE_UP_STALLED_MS) {
       this.#fail(new ApiError(strings.webrtcStalled));
     } else if (now - this.#frameAt > SILENT_MS) {
-      this.dispatchEvent(new Event("silent"));
+      this.dispatchEvent(new CustomEvent("silent", { detail: { ms: now - this.#frameAt } }));
       if (now - this.#frameAt > STALLED_MS) {
         this.#set("stalled");
       }

@@ -24,6 +24,7 @@ from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
 from ..sessions import SessionRegistry
+from ..snapshots import Snapshots
 from ..visitors import VisitorStore
 from ..words import Words
 from .looks import Looks
@@ -51,6 +52,7 @@ class Parts:
     cameras: Cameras
     camera_names: CameraNames
     sessions: SessionRegistry
+    snapshots: Snapshots
     looks: Looks = field(default_factory=Looks)
 
 

@@ -1,4 +1,4 @@
-"""`/healthz`, `/readyz`, `/metrics` and `/api/cameras`: how the server is, and what its cameras are called."""
+"""`/healthz`, `/readyz`, `/metrics` and `/api/cameras`: how the server is, what its cameras are called and see."""
 
 from __future__ import annotations
 
@@ -52,6 +52,13 @@ async def metrics(parts: PartsDep) -> Response:
 async def cameras(parts: PartsDep) -> list[dict[str, Any]]:
     """Every camera the server knows."""
     return [camera.status() for camera in parts.cameras.all()]
+
+
+@router.get("/api/cameras/{camera_id}/snapshot.jpg", dependencies=[Depends(require_view)])
+async def snapshot(camera_id: str, parts: PartsDep) -> Response:
+    """The camera's picture of this moment, with boxes and names; the slate when it is offline."""
+    jpeg = await parts.snapshots.take(parts.cameras.get(camera_id))
+    return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
 @router.put("/api/cameras/{camera_id}", dependencies=[Depends(require_view)])
