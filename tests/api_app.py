@@ -31,6 +31,7 @@ from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
 from server.sessions import SessionRegistry
+from server.snapshots import Snapshots
 from server.visitors import VisitorStore
 from server.words import Words
 from tests.wait import until
@@ -75,6 +76,7 @@ def make_parts(settings: Settings) -> Parts:
         cameras=cameras,
         camera_names=CameraNames(database),
         sessions=sessions,
+        snapshots=Snapshots(settings.jpeg_quality),
     )
 
 
@@ -111,5 +113,6 @@ async def serving(
         await serving
         cameras.cancel()
         await asyncio.gather(cameras, return_exceptions=True)
+        await parts.snapshots.close()
         await parts.recognition.close()
         await parts.database.aclose()

@@ -3,6 +3,7 @@
 
 import { ApiError, request } from "./api.js";
 import { find } from "./dom.js";
+import { tellSignedIn } from "./sign_in.js";
 
 const form = find("#login", HTMLFormElement);
 const token = find("#token", HTMLInputElement);
@@ -11,6 +12,7 @@ const status = find("#status", HTMLElement);
 async function signIn() {
   try {
     await request("/login", { method: "POST", json: { token: token.value } });
+    tellSignedIn();
     location.assign(form.dataset.next ?? "/");
   } catch (error) {
     status.textContent = error instanceof ApiError ? error.message : String(error);

@@ -13,6 +13,7 @@ import { Server } from "./api.js";
 import { Boxes } from "./boxes.js";
 import { legsOf } from "./legs.js";
 import { Player } from "./player.js";
+import { onSignedIn } from "./sign_in.js";
 import { strings } from "./strings.js";
 import { style } from "./viewer_style.js";
 
@@ -152,8 +153,10 @@ export class SurveillxViewer extends HTMLElement {
     addEventListener("pagehide", () => this.#stop(), { signal });
     addEventListener("pageshow", () => this.#follow(), { signal });
     addEventListener("online", () => this.#player?.changeLine(), { signal });
-    // Somebody may have signed in in another tab or window meanwhile.
-    addEventListener("focus", () => this.#player?.denied && this.#restart(), { signal });
+    // Somebody may have signed in meanwhile, in another tab or window of this browser or of a page of another origin.
+    const ask = () => this.#player?.denied && this.#restart();
+    addEventListener("focus", ask, { signal });
+    onSignedIn(ask, signal);
     this.#statsTimer = setInterval(() => this.#tellStats(), STATS_MS);
     this.#follow();
   }
