@@ -79,6 +79,13 @@ async () => {
   return figures;
 }
 """
+PLAYER_OF_LAB = """
+async () => {
+  await import("/static/viewer.js");
+  document.body.replaceChildren(document.createElement("surveillx-viewer"));
+  document.body.firstChild.setAttribute("camera", "lab");
+}
+"""
 MARKUP = "<img src=x onerror=alert(1)> Zoë"
 
 
@@ -248,8 +255,8 @@ async def test_leaving_the_page_ends_the_session(browsing: Browsing) -> None:
 
 async def test_camera_that_does_not_exist_appears_when_it_comes(browsing: Browsing) -> None:
     async with browsing() as (running, page):
-        await page.goto("/")
-        await page.evaluate("() => document.querySelector('surveillx-viewer').setAttribute('camera', 'lab')")
+        await page.goto("/healthz")  # a page without any player of its own
+        await page.evaluate(PLAYER_OF_LAB)
         await shows(page, camera="lab", transport="none", state="offline")
         await expect(page.locator(".title").first).to_have_text("Camera lab")
         async with filming(running.parts.cameras.open("lab")):
@@ -300,7 +307,7 @@ async def test_attendance_appears_as_it_happens_and_names_are_only_text(browsing
         running.parts.events.publish(row)
         running.parts.events.publish(row)
         await expect(page.locator("#attendance tbody tr")).to_have_count(1)
-        await expect(page.locator("#attendance td")).to_have_text([MARKUP, "R-1", "08:05", "1"])
+        await expect(page.locator("#attendance td")).to_have_text([MARKUP, "R-1", "08:05", "Camera 1"])
         await expect(page.locator("#summary")).to_have_text("1 person present")
         await expect(page.locator("#nobody")).to_be_hidden()
 
