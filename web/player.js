@@ -23,10 +23,9 @@
  */
 
 import { Backoff } from "./backoff.js";
-import { Delay } from "./delay.js";
-import { EventsSocket } from "./events.js";
 import { JpegLink } from "./jpeg.js";
 import { describe } from "./ladder.js";
+import { CameraNews } from "./news.js";
 import { strings } from "./strings.js";
 import { WebRtcLink } from "./webrtc.js";
 
@@ -49,10 +48,6 @@ const LONGEST_RESCUE_MS = 4_000;
 const RESCUE_MS = 1_500;
 /** Unless the camera itself is silent: after 2 s the server sends its slate, over the connection that is there. */
 const CAMERA_SILENT_MS = 3_000;
-/** The server tells each second of the pictures that it sends. */
-const TOLD_EVERY_MS = 1_000;
-/** The server is asked for the time every 10 s: events that are silent for longer lead nowhere any more. */
-const EVENTS_SILENT_MS = 13_000;
 const BEST_RENDITION = "720p";
 const SMALLEST_RENDITION = "360p";
 /** As good as the line carries. */
@@ -72,19 +67,16 @@ export class Player extends EventTarget {
   #types;
   #picture;
   #canvas = document.createElement("canvas");
-  /** @type {EventsSocket | null} */
-  #events = null;
+  /** Null while stopped. @type {CameraNews | null} */
+  #news = null;
   /** The connection whose picture is shown, or the first attempt. @type {WebRtcLink | null} */
   #webrtc = null;
   /** A second one beside it while its picture stands still. @type {WebRtcLink | null} */
   #rescue = null;
   /** @type {JpegLink | null} */
   #jpeg = null;
-  /** @type {import("./ladder.js").CameraFact | null} */
-  #camera = null;
   /** The server went away since this attempt began; when it is back, the attempt's session is unknown to it. */
   #outlived = false;
-  #delay = new Delay();
   #denied = false;
   #missing = "";
   #failure = "";
@@ -102,9 +94,6 @@ export class Player extends EventTarget {
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #clock;
   #tickedAt = 0;
-  /** When the server last said anything, and when of a picture that it has sent. */
-  #heardAt = 0;
-  #sentAt = 0;
 
   /**
    * @param {HTMLElement} stage takes the `<video>` that is shown (class "shown") and the `<canvas>` for JPEG
@@ -124,14 +113,14 @@ export class Player extends EventTarget {
     this.#way = way;
     this.#limit = small ? SMALLEST_RENDITION : AUTO;
     this.name = strings.camera(cameraId);
-    this.#types = ["camera", "timing", "viewer", ...types];
+    this.#types = types;
     this.#picture = shown;
     this.#canvas.part.add("jpeg");
     stage.replaceChildren(this.#canvas);
   }
 
   get isRunning() {
-    return this.#events !== null;
+    return this.#news !== null;
   }
 
   get denied() {
@@ -145,12 +134,12 @@ export class Player extends EventTarget {
 
   /** From the camera to the screen; null while that is not known. */
   get delayMs() {
-    return this.#webrtc?.state === "playing" ? this.#delay.milliseconds : null;
+    return this.#webrtc?.state === "playing" ? (this.#news?.delay.milliseconds ?? null) : null;
   }
 
   /** What the server tells of the delay. */
   get toldLegs() {
-    return this.#delay.told;
+    return this.#news?.delay.told ?? null;
   }
 
   get rendition() {
@@ -164,14 +153,14 @@ export class Player extends EventTarget {
       denied: this.#denied,
       missing: this.#missing,
       webrtc: this.#webrtc?.state ?? "closed",
-      delayMs: this.#delay.milliseconds,
+      delayMs: this.delayMs,
       failure: this.#failure,
       rendition: this.#rendition,
       slow: this.#slow,
       retryInS: this.#retryAt ? (this.#retryAt - performance.now()) / 1000 : null,
       jpeg: this.#jpeg?.state ?? "closed",
-      camera: this.#camera,
-      serverGone: this.#outlived && this.#camera === null,
+      camera: this.#news?.camera ?? null,
+      serverGone: this.#outlived && !this.#news?.camera,
     });
   }
 
@@ -192,14 +181,9 @@ export class Player extends EventTarget {
     this.#failure = this.#missing = "";
     this.#denied = false;
     this.#backoff.reset();
-    const events = new EventsSocket({ server: this.#server, cameraId: this.#cameraId, types: this.#types });
-    this.#events = events;
-    events.addEventListener("message", (event) => this.#told(/** @type {CustomEvent} */ (event).detail));
-    events.addEventListener("open", () => this.#compareClocks());
-    events.addEventListener("lost", () => this.#forgetCamera());
-    events.start();
+    this.#news = this.#hear(new CameraNews(this.#server, this.#cameraId, this.#types));
+    this.#news.start();
     this.#tickedAt = Date.now();
-    this.#heardAt = performance.now();
     this.#clock = setInterval(() => this.#tick(), TICK_MS);
     this.#attempt();
     this.#changed();
@@ -209,11 +193,10 @@ export class Player extends EventTarget {
     clearInterval(this.#clock);
     clearTimeout(this.#retry);
     this.#endRescue();
-    this.#delay.reset();
-    this.#events?.close();
+    this.#news?.close();
     this.#webrtc?.close();
     this.#jpeg?.close();
-    this.#events = this.#webrtc = this.#jpeg = this.#camera = null;
+    this.#news = this.#webrtc = this.#jpeg = null;
     this.#retryAt = 0;
     // Nothing of this picture may be seen when another one is to come.
     this.#canvas.width = this.#canvas.height = 0;
@@ -258,17 +241,14 @@ export class Player extends EventTarget {
       this.#woke();
     }
     this.#tickedAt = now;
-    if (performance.now() - this.#heardAt > EVENTS_SILENT_MS) {
-      this.#renewEvents();
-    }
-    this.#compareClocks();
+    this.#news?.tick();
     this.#changed();
   }
 
   /** Whatever was connected may be gone, and will not say so for half a minute. */
   #woke() {
-    this.#delay.reset();
-    this.#renewEvents();
+    this.#news?.delay.reset();
+    this.#news?.renewAfter(0);
     this.#webrtc?.woke();
     if (this.#webrtc === null) {
       this.tryNow();
@@ -277,16 +257,14 @@ export class Player extends EventTarget {
     }
   }
 
-  /** A connection over a network that is gone stays open for minutes, and says nothing. */
-  #renewEvents() {
-    this.#heardAt = performance.now();
-    this.#events?.start();
-  }
-
-  #compareClocks() {
-    if (this.#delay.wantsExchange) {
-      this.#events?.send(this.#delay.request());
-    }
+  /** @param {CameraNews} news */
+  #hear(news) {
+    news.addEventListener("change", () => this.#changed());
+    news.addEventListener("back", () => this.tryNow());
+    news.addEventListener("lost", () => this.#loseServer());
+    news.addEventListener("viewer", (event) => this.#steered(/** @type {CustomEvent} */ (event).detail));
+    news.addEventListener("told", (event) => this.#tell("told", /** @type {CustomEvent} */ (event).detail));
+    return news;
   }
 
   #newLink() {
@@ -326,17 +304,11 @@ export class Player extends EventTarget {
     if (link !== this.#webrtc) {
       return;
     }
-    // Whether an answer comes is what `#isCameraSilent` goes by.
-    this.#events?.send(this.#delay.request());
-    if (forMs > (this.#isCameraSilent ? CAMERA_SILENT_MS : RESCUE_MS) && !this.#rescueTimer) {
+    this.#news?.ask(); // so that silence means something
+    // Of no use to a silent camera: the new connections of all its viewers at once.
+    if (forMs > (this.#news?.isCameraSilent ? CAMERA_SILENT_MS : RESCUE_MS) && !this.#rescueTimer) {
       this.#startRescue();
     }
-  }
-
-  /** The server answers, but has sent no picture to anybody: new connections, of every viewer at once, would not help. */
-  get #isCameraSilent() {
-    const now = performance.now();
-    return now - this.#heardAt < TOLD_EVERY_MS && now - this.#sentAt > TOLD_EVERY_MS + RESCUE_MS / 4;
   }
 
   /** Make before break: the picture stands still, so a new connection is tried while the old one may recover. */
@@ -368,9 +340,8 @@ export class Player extends EventTarget {
     this.#rescue = null;
     this.#endRescue();
     old?.close();
-    if (performance.now() - this.#heardAt > RESCUE_MS) {
-      this.#renewEvents();
-    }
+    // What led nowhere for the pictures leads nowhere for the events.
+    this.#news?.renewAfter(RESCUE_MS);
   }
 
   /** @param {WebRtcLink} link */
@@ -386,7 +357,7 @@ export class Player extends EventTarget {
       link.video.classList.add("shown");
       this.#failure = this.#missing = "";
       this.#playingSince = performance.now();
-    } else if (link.state === "stalled" && this.#outlived && this.#camera !== null) {
+    } else if (link.state === "stalled" && this.#outlived && this.#news?.camera) {
       this.#startRescue();
     }
     this.#standIn();
@@ -402,14 +373,14 @@ export class Player extends EventTarget {
       return;
     }
     if (frame?.rtpTimestamp !== undefined) {
-      this.#delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
+      this.#news?.delay.show(frame.rtpTimestamp, frame.expectedDisplayTime);
     }
     this.#shown(frame?.rtpTimestamp ?? null);
   }
 
   /** @param {number | null} rtpTimestamp */
   #shown(rtpTimestamp) {
-    this.dispatchEvent(new CustomEvent("frame", { detail: rtpTimestamp }));
+    this.#tell("frame", rtpTimestamp);
   }
 
   /**
@@ -446,7 +417,7 @@ export class Player extends EventTarget {
       this.#retryIn(Math.max(this.#nextDelay(), error.retryAfterMs));
       this.#standIn();
     }
-    this.dispatchEvent(new CustomEvent("problem", { detail: error }));
+    this.#tell("problem", error);
     this.#changed();
   }
 
@@ -508,44 +479,20 @@ export class Player extends EventTarget {
     }
   }
 
-  /** @param {any} event */
-  #told(event) {
-    this.#heardAt = performance.now();
-    if (event.type === "clock") {
-      this.#delay.compare(event);
-    } else if (event.type === "timing") {
-      this.#sentAt = this.#heardAt;
-      this.#delay.learn(event);
-    } else if (event.type === "viewer") {
-      this.#steered(event);
-    } else if (event.type === "camera") {
-      this.#cameraChanged(event);
-    }
-    this.dispatchEvent(new CustomEvent("told", { detail: event }));
-  }
-
-  /** @param {{ camera_id: string, state: "online" | "stale" | "offline", since: string }} event */
-  #cameraChanged(event) {
-    if (event.camera_id !== this.#cameraId) {
-      return;
-    }
-    // The first word of a new connection: the server, or the camera, is back.
-    const isNews = this.#camera === null;
-    this.#camera = { state: event.state, since: event.since };
-    if (isNews) {
-      this.tryNow();
-    }
-    this.#changed();
-  }
-
-  #forgetCamera() {
-    this.#camera = null;
-    this.#delay.reset();
+  #loseServer() {
     this.#outlived = true;
     this.#changed();
   }
 
   #changed() {
-    this.dispatchEvent(new Event("change"));
+    this.#tell("change");
+  }
+
+  /**
+   * @param {string} type
+   * @param {unknown} [detail]
+   */
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }
