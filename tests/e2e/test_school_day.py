@@ -124,7 +124,7 @@ def test_a_face_picked_from_the_live_picture_is_known_and_without_consent_pixela
     expect(faces).to_have_count(2, timeout=20_000)
     faces.first.focus()
     page.keyboard.press("Enter")
-    picking.get_by_label("Name").fill("Picked")
+    picking.get_by_label("Name", exact=True).fill("Picked")
     picking.get_by_role("button", name="Add", exact=True).click()
     expect(page.get_by_role("button", name="Edit Picked")).to_be_visible(timeout=PHOTO_MS)
     until_sync(lambda: names(live) == ["Picked", "Unknown"], 30, "the picked face has its name")
