@@ -22,7 +22,7 @@ check: setup
 test: setup
 	bash tools/system_packages.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/check.sh
-	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest tests/e2e --numprocesses=2 --dist=loadfile
 	$(BIN)/pytest --ignore=tests/e2e --numprocesses=3 --dist=loadfile
 
 format: setup

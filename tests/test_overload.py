@@ -91,13 +91,13 @@ async def test_recognition_follows_the_pace(tmp_path: Path) -> None:
             await until(lambda: server.parts.recognition.busy_s > 0, what="something is recognised")
             camera = server.parts.cameras.get("1")
             server.parts.cameras.set_pace(Pace(6))
-            assert camera.status()["recognition_every"] == 60, "nobody watches, and no face is new"
+            assert camera.status()["recognition_every"] == 90, "nobody watches, and no face is new"
             camera.show(Detections("1", 1, 640, 360, (Face(7, None, "Unknown", 1.0, (1, 1, 9, 9)),)))
             assert camera.status()["recognition_every"] == 30, "a new face"
             with camera.tap(1):
                 camera._new_face_at = 0.0
                 assert camera.status()["recognition_every"] == 30, "somebody watches"
-            assert camera.status()["recognition_every"] == 60
+            assert camera.status()["recognition_every"] == 90
             assert camera.status()["recognition"] == "running"
         finally:
             await publisher.close()

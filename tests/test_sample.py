@@ -52,6 +52,12 @@ def recognised(engine: Engine) -> Iterator[Detections]:
         memory.close()
 
 
+@pytest.fixture(scope="module")
+def results(engine: Engine) -> list[Detections]:
+    """Of the whole clip."""
+    return list(recognised(engine))
+
+
 def test_the_clip_is_what_a_camera_sends() -> None:
     assert CLIP.stat().st_size < 1_500_000
     with av.open(str(CLIP)) as container:
@@ -61,14 +67,15 @@ def test_the_clip_is_what_a_camera_sends() -> None:
 
 
 def test_the_last_frame_leads_into_the_first() -> None:
-    first, second, *_, last = (frame.to_ndarray(format="gray").astype(int) for frame in frames())
+    wanted = [frame for number, frame in enumerate(frames()) if number in (0, 1, 359)]
+    first, second, last = (frame.to_ndarray(format="gray").astype(int) for frame in wanted)
     assert np.abs(last - first).mean() < 1.5 * np.abs(second - first).mean()
 
 
-def test_the_truth_says_where_the_faces_are(engine: Engine) -> None:
+def test_the_truth_says_where_the_faces_are(results: list[Detections]) -> None:
     truth = load_truth(TRUTH)
     assert len(truth.frames) == 360
-    for number, result in enumerate(recognised(engine)):
+    for number, result in enumerate(results):
         expected = truth.at(number * EVERY, 1280, 720)
         assert [face.person for face in expected] == [PERSON_NAME, None]
         for face, true in zip(sorted(result.faces, key=lambda face: face.box[0]), expected, strict=True):
@@ -77,8 +84,7 @@ def test_the_truth_says_where_the_faces_are(engine: Engine) -> None:
             assert abs(y + height / 2 - top - down / 2) < down / 4
 
 
-def test_one_is_named_and_the_other_never_over_the_whole_clip(engine: Engine) -> None:
-    results = list(recognised(engine))
+def test_one_is_named_and_the_other_never_over_the_whole_clip(results: list[Detections]) -> None:
     assert all(len(result.faces) == 2 for result in results), "both faces are found in every frame"
     assert {face.track_id for result in results for face in result.faces} == {1, 2}, "and never lost"
 
@@ -91,8 +97,8 @@ def test_one_is_named_and_the_other_never_over_the_whole_clip(engine: Engine) ->
     assert min(right.distance for _, right in sides if right.distance is not None) > 0.6
 
 
-def test_the_faces_move_grow_and_come_near(engine: Engine) -> None:
+def test_the_faces_move_grow_and_come_near(results: list[Detections]) -> None:
     for side in (0, 1):
-        boxes = np.array([sorted(face.box for face in result.faces)[side] for result in recognised(engine)])
+        boxes = np.array([sorted(face.box for face in result.faces)[side] for result in results])
         assert np.ptp(boxes[:, 0]) > 150
         assert boxes[:, 2].max() > 1.25 * boxes[:, 2].min()
