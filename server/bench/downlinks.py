@@ -47,15 +47,22 @@ window.RTCPeerConnection = class extends RTCPeerConnection {
 LOOK_SCRIPT = """
 async () => {
   let [decoded, keyframes, freezes, frozen, height] = [0, 0, 0, 0, 0];
-  for (const peer of window.benchPeers)
+  for (const peer of window.benchPeers) {
+    // A closed connection has no statistics any more: what it had counted stays.
+    const total = (peer.benchTotal ??= {decoded: 0, keyframes: 0, freezes: 0, frozen: 0});
     for (const report of (await peer.getStats()).values())
       if (report.type === "inbound-rtp" && report.kind === "video") {
-        decoded += report.framesDecoded ?? 0;
-        keyframes += report.keyFramesDecoded ?? 0;
-        freezes += report.freezeCount ?? 0;
-        frozen += report.totalFreezesDuration ?? 0;
+        total.decoded = report.framesDecoded ?? 0;
+        total.keyframes = report.keyFramesDecoded ?? 0;
+        total.freezes = report.freezeCount ?? 0;
+        total.frozen = report.totalFreezesDuration ?? 0;
         if (peer.connectionState === "connected") height = report.frameHeight ?? height;
       }
+    decoded += total.decoded;
+    keyframes += total.keyframes;
+    freezes += total.freezes;
+    frozen += total.frozen;
+  }
   const player = document.querySelector("surveillx-viewer")?.dataset ?? {};
   return {decoded, keyframes, freezes, frozen, height, transport: player.transport ?? ""};
 }
