@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
+# First, or the others would wait for them at the end.
+LONGEST := tests/test_worker_faults.py tests/test_evaluation.py $(wildcard tests/test_bench*.py)
 LOCKS := requirements/server.txt requirements/dev.txt requirements/photos.txt package-lock.json
 
 .PHONY: run test setup check format lock bench clean
@@ -22,8 +24,8 @@ check: setup
 test: setup
 	bash tools/system_packages.sh
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/check.sh
-	$(BIN)/pytest tests/e2e --numprocesses=2 --dist=loadfile
-	$(BIN)/pytest --ignore=tests/e2e --numprocesses=3 --dist=loadfile
+	$(BIN)/pytest tests/e2e
+	$(BIN)/pytest $(LONGEST) tests --ignore=tests/e2e --numprocesses=3 --dist=loadfile --no-loadscope-reorder
 
 format: setup
 	$(BIN)/ruff check --fix server tests tools
