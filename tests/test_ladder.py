@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import numpy as np
 import pytest
-from av.video.frame import VideoFrame
 from playwright.async_api import Page, Request, Route, expect
 
 from server.camera import Camera
 
-from .test_viewer import HIDE, PLAYER, Browsing, browser, browsing, shows
+from .test_viewer import HIDE, PLAYER, Browsing, browser, browsing, filming, shows
 from .wait import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -90,24 +88,9 @@ window.RTCPeerConnection = class extends Real {
 """
 
 
-@asynccontextmanager
-async def filming(camera: Camera, colour: tuple[int, int, int]) -> AsyncIterator[None]:
+def filming_colour(camera: Camera, colour: tuple[int, int, int]) -> AbstractAsyncContextManager[None]:
     """The camera shows one colour inside the block."""
-    picture = np.full((360, 640, 3), colour, np.uint8)
-    frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
-
-    async def film() -> None:
-        while True:
-            camera.offer(film, frame)
-            await asyncio.sleep(0.05)
-
-    camera.claim(film)
-    task = asyncio.create_task(film())
-    try:
-        yield
-    finally:
-        task.cancel()
-        camera.release(film, "the test is over")
+    return filming(camera, picture=np.full((360, 640, 3), colour, np.uint8))
 
 
 async def open_player(page: Page) -> None:
@@ -143,7 +126,7 @@ async def test_a_poster_first_then_webrtc_and_never_dark_or_of_another_camera(br
 
         page.on("request", note)
         await page.route("**/webrtc/viewer", hold)
-        async with filming(cameras.get("1"), RED), filming(cameras.get("2"), BLUE):
+        async with filming_colour(cameras.get("1"), RED), filming_colour(cameras.get("2"), BLUE):
             await open_player(page)
             await shows(page, transport="jpeg")
             # The library of the fallback is not waited for; it comes only where WebRTC is late.
@@ -167,7 +150,7 @@ async def seen_more(page: Page, frames: int) -> bool:
 
 
 async def test_where_udp_is_blocked_jpeg_goes_on_and_says_so(browsing: Browsing) -> None:
-    async with browsing(NO_MEDIA) as (running, page), filming(running.parts.cameras.get("1"), RED):
+    async with browsing(NO_MEDIA) as (running, page), filming_colour(running.parts.cameras.get("1"), RED):
         await open_player(page)
         await shows(page, transport="jpeg", state="live")
         words = re.compile("^JPEG fallback: WebRTC could not connect; UDP may be blocked, ")
@@ -175,7 +158,7 @@ async def test_where_udp_is_blocked_jpeg_goes_on_and_says_so(browsing: Browsing)
 
 
 async def test_a_second_connection_waits_as_long_as_the_server_asks(browsing: Browsing) -> None:
-    async with browsing(FREEZABLE) as (running, page), filming(running.parts.cameras.get("1"), RED):
+    async with browsing(FREEZABLE) as (running, page), filming_colour(running.parts.cameras.get("1"), RED):
         await open_player(page)
         await shows(page, transport="webrtc", state="live")
         asked = []

@@ -15,9 +15,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytest_asyncio
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from server.camera import Camera
@@ -128,9 +130,12 @@ def browsing(browser: Browser, tmp_path: Path) -> Browsing:
 
 
 @asynccontextmanager
-async def filming(camera: Camera, taken_s: float | None = None) -> AsyncIterator[None]:
-    """The camera is online inside the block: it gets a photograph over and over, each taken so long ago."""
-    frame = VideoFrame.from_ndarray(astronaut(), format="rgb24").reformat(format="yuv420p")
+async def filming(
+    camera: Camera, taken_s: float | None = None, picture: NDArray[np.uint8] | None = None
+) -> AsyncIterator[None]:
+    """The camera is online inside the block: it gets a picture (RGB) over and over, each taken so long ago."""
+    shown = astronaut() if picture is None else picture
+    frame = VideoFrame.from_ndarray(shown, format="rgb24").reformat(format="yuv420p")
 
     async def film() -> None:
         while True:

@@ -37,6 +37,8 @@ const GIVE_UP_STALLED_MS = 10_000;
 const DISCONNECTED_MS = 3_000;
 const WATCH_MS = 250;
 const ASK_AGAIN_MS = 2_000;
+/** Figures of less time say little. */
+const LEAST_STATS_S = 0.5;
 /** Two seconds of pictures. */
 const TOOK_KEPT = 60;
 
@@ -68,6 +70,10 @@ export class WebRtcLink extends EventTarget {
 
   /** @type {Map<string, number>} */
   #counted = new Map();
+  /** Until when `#counted` counts, on the clock of the statistics: milliseconds since 1970. */
+  #countedAt = performance.timeOrigin + performance.now();
+  /** @type {LinkStats | null} */
+  #stats = null;
   /** From the arrival of the newest pictures to the screen, in milliseconds. @type {number[]} */
   #took = [];
 
@@ -246,18 +252,22 @@ export class WebRtcLink extends EventTarget {
     this.#disconnectedAt &&= performance.now();
   }
 
-  /** @returns {Promise<LinkStats | null>} since the last call; null before the first picture */
+  /** @returns {Promise<LinkStats | null>} of the last half second or more; null before the first picture */
   async stats() {
     const reports = [...((await this.#peer?.getStats())?.values() ?? [])];
     const video = reports.find((report) => report.type === "inbound-rtp" && report.kind === "video");
     if (!video) {
       return null;
     }
-    const seconds = this.#passed("timestamp", video.timestamp) / 1000;
+    const seconds = (video.timestamp - this.#countedAt) / 1000;
+    if (this.#stats !== null && seconds < LEAST_STATS_S) {
+      return this.#stats; // somebody else has just asked
+    }
+    this.#countedAt = video.timestamp;
     const lost = this.#passed("lost", video.packetsLost ?? 0);
     const received = this.#passed("received", video.packetsReceived ?? 0);
     const buffered = this.#passed("buffered", video.jitterBufferEmittedCount ?? 0);
-    return {
+    this.#stats = {
       fps: this.#passed("frames", video.framesDecoded ?? 0) / seconds,
       width: video.frameWidth ?? null,
       height: video.frameHeight ?? null,
@@ -267,6 +277,7 @@ export class WebRtcLink extends EventTarget {
       frozen_s: video.totalFreezesDuration ?? null,
       ...this.#sinceArrival((this.#passed("delay", video.jitterBufferDelay ?? 0) * 1000) / Math.max(1, buffered)),
     };
+    return this.#stats;
   }
 
   /** @param {number} bufferMs */

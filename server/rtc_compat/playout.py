@@ -16,6 +16,7 @@ from aiortc.rtp import HeaderExtensions, HeaderExtensionsMap, pack_header_extens
 PLAYOUT_DELAY = RTCRtpHeaderExtensionParameters(id=4, uri="http://www.webrtc.org/experiments/rtp-hdrext/playout-delay")
 _UNIT_S = 0.01
 _GREATEST = 0xFFF
+# In these units: what the least delay must differ by to be told anew.
 LEAST_CHANGE = 5
 
 # From this share of lost packets on, a line is lossy until it has been better for so long.

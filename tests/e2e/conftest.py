@@ -77,6 +77,17 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         stack.close()
 
 
+@pytest.fixture(scope="module")
+def video_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The same without recognition, for tests about the video."""
+    stack = Stack(tmp_path_factory.mktemp("stack"), SURVEILLX_RECOGNITION_EVERY="0")
+    try:
+        stack.start(recognition=False)
+        yield stack
+    finally:
+        stack.close()
+
+
 FAILED = pytest.StashKey[bool]()
 
 

@@ -26,6 +26,11 @@ PAGE = """<!doctype html><title>Another program</title>
     document.addEventListener(type, ({{ detail }}) => window.events.push({{ type, ...detail }}));
 </script>
 """
+TWICE_AT_ONCE = """async () => {
+  const viewer = document.querySelector("surveillx-viewer");
+  const both = [await viewer.stats(), await viewer.stats()];
+  return both.map(({ fps, bitrate_bps }) => [fps, bitrate_bps]);
+}"""
 SNAPSHOT = """async () => {
   const bitmap = await createImageBitmap(await document.querySelector("surveillx-viewer").snapshot());
   return [bitmap.width, bitmap.height];
@@ -80,6 +85,9 @@ def test_a_token_shows_the_picture_on_an_allowed_origin(pages: tuple[Stack, str,
     until_sync(lambda: "delay" in player(page), 20, "the events come too: they tell the delay")
     assert page.evaluate(SNAPSHOT) == [1280, 720]
     until_sync(lambda: page.evaluate("() => window.events.some(({fps}) => fps > 5)"), 20, "figures each second")
+    for fps, bitrate_bps in page.evaluate(TWICE_AT_ONCE):
+        assert 1 < fps < 100, "also where two ask at once"
+        assert 10_000 < bitrate_bps < 10_000_000
     kinds = page.evaluate("() => [...new Set(window.events.map(({type}) => type))].sort()")
     assert kinds == ["error", "statechange", "stats"]
     assert TOKEN not in page.content(), "the token is not in the document"

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
 from playwright.sync_api import Page
 
 from ..wait import until_sync
@@ -25,17 +24,6 @@ RTCPeerConnection.prototype.addTransceiver = function (...options) {
 };
 """
 WIDTH = "() => document.querySelector('surveillx-viewer').shadowRoot.querySelector('video.shown').videoWidth"
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Recognition is off: these tests are about the video."""
-    own = Stack(tmp_path_factory.mktemp("stack"), SURVEILLX_RECOGNITION_EVERY="0")
-    try:
-        own.start(recognition=False)
-        yield own
-    finally:
-        own.close()
 
 
 @contextmanager
@@ -61,22 +49,22 @@ def wait_for_frames(page: Page, count: int) -> None:
     until_sync(lambda: page.evaluate("() => window.shownFrames") >= count, 20, f"{count} frames")
 
 
-def test_a_browser_that_offers_only_h264_gets_it(stack: Stack, page: Page) -> None:
+def test_a_browser_that_offers_only_h264_gets_it(video_stack: Stack, page: Page) -> None:
     page.add_init_script(ONLY_H264)
-    page.goto(stack.url)
+    page.goto(video_stack.url)
     wait_live(page)
     wait_for_frames(page, 30)
     assert page.evaluate(WIDTH) == 1280
-    metrics = stack.http.get("/metrics").text
+    metrics = video_stack.http.get("/metrics").text
     assert 'surveillx_encodes_active{camera="1",codec="H264",picture="annotated",rendition="720p"} 1.0' in metrics
 
 
-def test_a_slow_line_gets_360p_and_the_page_says_why(stack: Stack, page: Page) -> None:
-    with slow_line(stack.url, 400_000) as url:
+def test_a_slow_line_gets_360p_and_the_page_says_why(video_stack: Stack, page: Page) -> None:
+    with slow_line(video_stack.url, 400_000) as url:
         page.goto(url)
         wait_for(page, rendition="360p", transport="webrtc", state="live")
         until_sync(lambda: page.evaluate(WIDTH) == 640, 20, "the small picture")
         wait_for_frames(page, 30)
         assert "360p, because the line" in player(page)["reason"]
         assert page.locator(".badge").inner_text().endswith(", 360p: slow line")
-        assert stack.camera()["renditions"]["360p"] == 1
+        assert video_stack.camera()["renditions"]["360p"] == 1

@@ -30,20 +30,10 @@ WATCH_SCREEN = """() => {
 FALL_ASLEEP = "() => { const now = Date.now; Date.now = () => now() + 3_600_000; }"
 
 
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    stack = Stack(tmp_path_factory.mktemp("rescue"), SURVEILLX_RECOGNITION_EVERY="0")
-    try:
-        stack.start(recognition=False)
-        yield stack
-    finally:
-        stack.close()
-
-
 @pytest.fixture
-def line(stack: Stack) -> Iterator[subprocess.Popen[str]]:
+def line(video_stack: Stack) -> Iterator[subprocess.Popen[str]]:
     """The UDP proxy of the benches before the server; it obeys lines of JSON."""
-    command = [sys.executable, "-m", "server.bench.link", stack.url]
+    command = [sys.executable, "-m", "server.bench.link", video_stack.url]
     process = subprocess.Popen(command, cwd=REPOSITORY, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         yield process
@@ -57,18 +47,20 @@ def screen(page: Page) -> dict[str, Any]:
     return seen
 
 
-def test_after_a_sleep_a_new_connection_takes_over_without_a_dark_moment(stack: Stack, page: Page) -> None:
-    page.goto(stack.url)
+def test_after_a_sleep_a_new_connection_takes_over_without_a_dark_moment(video_stack: Stack, page: Page) -> None:
+    page.goto(video_stack.url)
     wait_live(page)
     page.evaluate(WATCH_SCREEN)
     page.evaluate(FALL_ASLEEP)
     until_sync(lambda: screen(page)["videos"] == 2, 20, "the second connection shows the picture")
     wait_live(page)
-    until_sync(lambda: stack.camera()["viewers"] == 1, 20, "the first one has ended")
+    until_sync(lambda: video_stack.camera()["viewers"] == 1, 20, "the first one has ended")
     assert screen(page)["dark"] == 0
 
 
-def test_a_connection_that_leads_nowhere_is_replaced(stack: Stack, line: subprocess.Popen[str], page: Page) -> None:
+def test_a_connection_that_leads_nowhere_is_replaced(
+    video_stack: Stack, line: subprocess.Popen[str], page: Page
+) -> None:
     assert line.stdout is not None
     assert line.stdin is not None
     address = line.stdout.readline().removeprefix("Listening on ").strip()
