@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from . import school
 from .stack import REPOSITORY, Stack
@@ -145,23 +144,20 @@ def test_keys_reach_everything_and_a_closed_dialog_gives_the_focus_back(running:
     page.goto(f"{running.url}/attendance")
     page.keyboard.press("Tab")
     expect(page.get_by_text("Skip to content")).to_be_focused()
-    why = page.locator("#present button").first
-    for opener, dialog in ((why, "#proof"),):
-        opener.focus()
-        page.keyboard.press("Enter")
-        expect(page.locator(dialog)).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.locator(dialog)).not_to_be_visible()
-        expect(opener).to_be_focused()
+    opens_and_closes(page, page.locator("#present button").first)
     show(page, running, "/people")
     for name in ("Add a person", "Import a class", "Edit Noor"):
-        opener = page.get_by_role("button", name=name)
-        opener.focus()
-        page.keyboard.press("Enter")
-        expect(page.locator("dialog:modal")).to_be_visible()
-        page.keyboard.press("Escape")
-        expect(page.locator("dialog:modal")).to_have_count(0)
-        expect(opener).to_be_focused()
+        opens_and_closes(page, page.get_by_role("button", name=name))
+
+
+def opens_and_closes(page: Page, opener: Locator) -> None:
+    """Enter opens a dialog, Esc closes it, and the focus is where it was."""
+    opener.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("dialog:modal")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog:modal")).to_have_count(0)
+    expect(opener).to_be_focused()
 
 
 def test_every_screen_from_phone_to_wall(running: Stack, page: Page) -> None:
@@ -206,10 +202,8 @@ def test_the_system_page_says_what_is_wrong_and_what_to_do(running: Stack, page:
     expect(page.locator("#database")).to_have_text("SQLite answers")
     expect(page.locator("#recognition")).to_have_text("Switched off in the settings")
     expect(page.locator("#cameras-table tbody tr")).to_contain_text(["Camera 1"])
-    told: dict[str, Any] = running.http.get("/api/system").json()
-    assert TOKEN not in [str(value) for value in told.values()]
     running.publisher.start()
     expect(about_the_camera).to_have_count(0, timeout=30_000)
-    expect(page.locator("#cameras-table tbody tr")).to_contain_text("1,280 × 720".replace(",", ""))
+    expect(page.locator("#cameras-table tbody tr")).to_contain_text("1280 × 720")
     running.publisher.end()
     expect(about_the_camera).to_have_count(1, timeout=30_000)
