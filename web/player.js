@@ -47,7 +47,9 @@ const LONGEST_RESCUE_MS = 4_000;
 /** A picture that stands still for so long needs a second connection. */
 const RESCUE_MS = 1_500;
 /** Unless the camera itself is silent: after 2 s the server sends its slate, over the connection that is there. */
-const CAMERA_SILENT_MS = 3_000;
+const PATIENT_MS = 3_000;
+/** So long after a change of the rendition the line may still be full. */
+const STEERED_MS = 5_000;
 const BEST_RENDITION = "720p";
 const SMALLEST_RENDITION = "360p";
 /** As good as the line carries. */
@@ -84,6 +86,8 @@ export class Player extends EventTarget {
   #backoff = new Backoff(FIRST_RETRY_MS, LONGEST_RETRY_MS);
   #slowBackoff = new Backoff(FIRST_SLOW_RETRY_MS, LONGEST_SLOW_RETRY_MS);
   #rescueBackoff = new Backoff(FIRST_RESCUE_MS, LONGEST_RESCUE_MS);
+  /** When the server last put this viewer on another rendition. */
+  #steeredAt = -Infinity;
   /** Why the rendition is not the best one, in words, or "". */
   #slow = "";
   #retryAt = 0;
@@ -305,8 +309,10 @@ export class Player extends EventTarget {
       return;
     }
     this.#news?.ask(); // so that silence means something
-    // Of no use to a silent camera: the new connections of all its viewers at once.
-    if (forMs > (this.#news?.isCameraSilent ? CAMERA_SILENT_MS : RESCUE_MS) && !this.#rescueTimer) {
+    // Of no use to a silent camera: the new connections of all its viewers at once. And where the line is too slow, the
+    // server lets it run empty before it sends the smaller picture: a second connection would fill it again.
+    const isExpected = this.#news?.isCameraSilent || performance.now() - this.#steeredAt < STEERED_MS;
+    if (forMs > (isExpected ? PATIENT_MS : RESCUE_MS) && !this.#rescueTimer) {
       this.#startRescue();
     }
   }
@@ -446,6 +452,7 @@ export class Player extends EventTarget {
     if (link === null || sessionId !== link.sessionId) {
       return;
     }
+    this.#steeredAt = performance.now();
     this.#slow = rendition === BEST_RENDITION ? "" : reason;
     this.#rendition = rendition === "jpeg" ? SMALLEST_RENDITION : rendition;
     if (rendition === "jpeg") {
