@@ -14,7 +14,7 @@ import pytest
 from server.bench import browser
 from server.cli import main
 
-SHORT = {"latency": ["--seconds", "0.5"], "join": ["--count", "1", "--viewers", "3"]}
+SHORT = {"latency": ["--seconds", "0.5"], "join": ["--count", "1", "--viewers", "3"], "page": ["--count", "1"]}
 TEXTS = ("bench", "title", "at", "machine", "versions", "load")
 
 

@@ -138,6 +138,17 @@ def _join(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.count, options.clip or _sample_clip(), options.viewers)
 
 
+def _page_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--count", type=int, default=20, help="visits; default: %(default)s")
+    _add_clip(parser)
+
+
+def _page(options: argparse.Namespace, _settings: Any) -> Result:
+    from .page import run  # noqa: PLC0415
+
+    return run(options.count, options.clip or _sample_clip())
+
+
 def _loss_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="of each scenario; default: %(default)s")
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these scenarios, such as up-5 down-400k")
@@ -206,6 +217,13 @@ BENCHES = (
         "from the click to the first picture; needs Chromium",
         _join_options,
         _join,
+    ),
+    Bench(
+        "page",
+        "Opening the live page, 1280x720 at 30 fps, recognition on",
+        "from opening the page, or showing it again, to its picture; needs Chromium",
+        _page_options,
+        _page,
     ),
     Bench(
         "loss",
