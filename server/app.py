@@ -20,6 +20,7 @@ from .api import (
     embedding,
     events,
     from_camera,
+    ice,
     imports,
     pages,
     people,
@@ -78,6 +79,7 @@ def create_app(settings: Settings) -> FastAPI:
     embedding.install(app, settings.allowed_origins)
     for module in (
         signalling,
+        ice,
         status,
         system,
         people,

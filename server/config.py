@@ -21,7 +21,12 @@ from urllib.parse import urlsplit
 from .errors import ConfigError
 
 PREFIX = "SURVEILLX_"
-SECRETS = ("publish_token", "view_token", "database_url", "encryption_key", "webhook_secret")
+SECRETS = ("publish_token", "view_token", "database_url", "encryption_key", "webhook_secret", "turn_secret")
+
+
+# Browsers keep them for half of this.
+LEAST_TURN_TTL_S = 600.0
+_TURN_URL = re.compile(r"turns?:([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?")
 
 
 def _setting(default: Any, text: str) -> Any:
@@ -64,6 +69,11 @@ class Settings:
     )
     interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")
     public_address: str = _setting("", "address outside a 1:1 NAT (AWS), offered beside the private one")
+    turn_urls: tuple[str, ...] = _setting(
+        (), "TURN servers, a relay where UDP is blocked, such as turn:turn.school:3478?transport=udp; docs/network.md"
+    )
+    turn_secret: str = _setting("", "shared with the TURN server (coturn's static-auth-secret)")
+    turn_ttl_s: float = _setting(3600.0, "TURN credentials are good for this long, at least 600 s")
     connect_timeout_s: float = _setting(10.0, "a peer that has not connected by then is closed")
     first_media_timeout_s: float = _setting(5.0, "a connected publisher that has not sent a picture by then is closed")
     stale_after_s: float = _setting(2.0, "a camera silent for this long shows 'no signal' and may be taken over")
@@ -139,6 +149,8 @@ class Settings:
             )
         for name in ("publish_token", "view_token"):
             _require_token(name, getattr(self, name))
+        _require_turn(self.turn_urls, self.turn_secret)
+        _require(self.turn_ttl_s >= LEAST_TURN_TTL_S, "turn_ttl_s", self.turn_ttl_s, "it must be at least 600 seconds")
         if self.webhook_url:
             _require_webhook(self.webhook_url, self.webhook_secret)
 
@@ -278,6 +290,22 @@ def _require_token(name: str, token: str) -> None:
     """A header could not carry anything else; the token itself is never shown."""
     if not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(f"Setting {name}: a token has ASCII letters, digits and signs only, without spaces.")
+
+
+def _require_turn(urls: tuple[str, ...], secret: str) -> None:
+    """One without the other would be a relay that nobody is told of, or one that lets nobody in."""
+    for url in urls:
+        _require(
+            _TURN_URL.fullmatch(url) is not None,
+            "turn_urls",
+            url,
+            "it must be like turn:turn.school:3478?transport=udp (RFC 7065)",
+        )
+    if bool(urls) != bool(secret):
+        raise ConfigError(
+            "Settings turn_urls and turn_secret belong together: set both, the secret to what the TURN server has as "
+            "static-auth-secret, or neither."
+        )
 
 
 def _require_webhook(url: str, secret: str) -> None:

@@ -525,7 +525,7 @@ def test_ice_servers_are_explicit() -> None:
     assert IceServers().configuration().iceServers == []
     servers = IceServers("stun:s:3478", "turn:t:3478", "ann", "secret").configuration().iceServers
     assert servers is not None
-    assert [server.urls for server in servers] == ["stun:s:3478", "turn:t:3478"]
+    assert [server.urls for server in servers] == ["stun:s:3478"]
 
 
 def test_windows_gets_the_selector_loop(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,7 @@
  */
 
 import { ApiError } from "./api.js";
+import { iceServers } from "./ice.js";
 import { strings } from "./strings.js";
 
 const ANSWER_WITHIN_MS = 4_000;
@@ -139,9 +140,14 @@ export class WebRtcLink extends EventTarget {
   async start() {
     this.#watch = setInterval(() => this.#check(), WATCH_MS);
     try {
-      const peer = this.#open();
+      const relays = await iceServers(this.#server);
+      if (this.#state === "closed") {
+        return;
+      }
+      const peer = this.#open(relays);
       await peer.setLocalDescription();
-      // Sent without any candidate of ours: the server learns our addresses from our checks, and gathering can take long.
+      // Sent without any candidate of ours: the server learns our addresses from our checks, a relay's too, and
+      // gathering can take long, most of all with a relay that does not answer.
       const answer = await this.#exchange(peer.localDescription?.sdp ?? "");
       if (this.#state === "closed") {
         this.#server.endSession(answer.session_id);
@@ -170,8 +176,9 @@ export class WebRtcLink extends EventTarget {
     }
   }
 
-  #open() {
-    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+  /** @param {RTCIceServer[]} relays */
+  #open(relays) {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: relays });
     this.#peer = peer;
     peer.addTransceiver("video", { direction: "recvonly" });
     peer.ontrack = ({ track }) => this.#show(track);

@@ -34,7 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=int, default=30, help="default: %(default)s")
     parser.add_argument("--max-bitrate", type=float, metavar="MBIT", default=4.0, help="Mbit/s; default: %(default)s")
     parser.add_argument("--stun", metavar="URL", default="", help="stun:HOST:PORT, for a server behind the Internet")
-    parser.add_argument("--turn", metavar="URL", default="", help="turn:HOST:PORT, where UDP is blocked")
+    parser.add_argument(
+        "--turn", metavar="URL", default="", help="turn:HOST:PORT, where UDP is blocked; default: what the server names"
+    )
     parser.add_argument("--turn-user", metavar="NAME", default="")
     parser.add_argument("--turn-password", metavar="PASSWORD", default="")
 

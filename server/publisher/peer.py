@@ -30,6 +30,7 @@ from aiortc import (
 from aiortc.codecs import h264, vpx
 
 from .encoder import MIN_BITRATE_BPS, START_BITRATE_BPS, encode_for_lines
+from .relays import Relay, relay_when_needed
 from .reports import CaptureReports
 from .signalling import NotConnectedError, Signalling
 
@@ -53,7 +54,7 @@ _offer_loopback: ContextVar[bool] = ContextVar("offer_loopback", default=False)
 
 @dataclass(frozen=True)
 class IceServers:
-    """STUN and TURN for a publisher outside the server's network; aiortc uses one of each."""
+    """STUN and TURN for a publisher outside the server's network; without `turn` the server is asked for relays."""
 
     stun: str = ""
     turn: str = ""
@@ -62,10 +63,12 @@ class IceServers:
 
     def configuration(self) -> RTCConfiguration:
         """Explicit even when empty: aiortc's default waits 5 s for a public STUN server where there is no Internet."""
-        servers = [RTCIceServer(urls=self.stun)] if self.stun else []
-        if self.turn:
-            servers.append(RTCIceServer(urls=self.turn, username=self.turn_user, credential=self.turn_password))
-        return RTCConfiguration(iceServers=servers)
+        return RTCConfiguration(iceServers=[RTCIceServer(urls=self.stun)] if self.stun else [])
+
+    @property
+    def relay(self) -> Relay | None:
+        """The relay that was named, if any."""
+        return Relay(self.turn, self.turn_user, self.turn_password) if self.turn else None
 
 
 def raise_limits(max_bitrate_bps: int) -> None:
@@ -130,6 +133,7 @@ class PublisherPeer:
 
     def __init__(self, signalling: Signalling, track: MediaStreamTrack, ice_servers: IceServers) -> None:
         self._signalling = signalling
+        self._ice_servers = ice_servers
         self._connection = RTCPeerConnection(ice_servers.configuration())
         self._sender = self._add(track)
         CaptureReports(self._sender)
@@ -162,7 +166,15 @@ class PublisherPeer:
         except Exception as error:
             # A server that is not ours can answer anything, and aiortc raises whatever comes of it.
             raise NotConnectedError(f"The server's answer cannot be used: {error}") from error
-        await self._connected()
+        relaying = asyncio.create_task(relay_when_needed(self._sender, self._relays), name="publisher-relays")
+        try:
+            await self._connected()
+        finally:
+            relaying.cancel()
+            await asyncio.gather(relaying, return_exceptions=True)
+
+    async def _relays(self) -> list[Relay]:
+        return [named] if (named := self._ice_servers.relay) else await self._signalling.relays()
 
     async def _connected(self) -> None:
         try:

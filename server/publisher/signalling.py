@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -10,8 +11,11 @@ from typing import Any, Self
 
 import httpx
 
+from .relays import Relay
+
 OFFER_TIMEOUT_S = 10.0
 GOODBYE_TIMEOUT_S = 2.0
+RELAYS_TIMEOUT_S = 2.0
 KNOCK_TIMEOUT_S = 1.0
 # Somebody has to change something before these can work.
 SLOW_RETRY_S = 30.0
@@ -23,6 +27,8 @@ _OUR_FAULT = {
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     HTTPStatus.UNPROCESSABLE_ENTITY,
 }
+
+logger = logging.getLogger("surveillx.publisher")
 
 
 class NotConnectedError(Exception):
@@ -101,6 +107,17 @@ class Signalling:
         except httpx.TransportError as error:
             raise UnreachableError(self._no_server(error)) from error
         return self._read(response)
+
+    async def relays(self) -> list[Relay]:
+        """The relays that the server offers (`GET /api/ice-servers`); none when it does not say."""
+        try:
+            response = await self._client.get("api/ice-servers", timeout=RELAYS_TIMEOUT_S)
+            offered = response.json() if response.is_success else []
+            return [Relay(url, each["username"], each["credential"]) for each in offered for url in each["urls"]]
+        except (httpx.TransportError, ValueError, KeyError, TypeError) as error:
+            # An older server has none, and one that is no server of ours can answer anything.
+            logger.debug("The server names no relays: %r", error)
+            return []
 
     async def goodbye(self, session_id: str) -> None:
         """Free the camera on the server at once. A server that is gone has nothing to free."""
