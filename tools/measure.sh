@@ -4,7 +4,7 @@
 set -euo pipefail
 folder=${1:?the folder for the results}
 shift
-[ $# -gt 0 ] || set -- latency viewers join page loss-up loss-down cameras churn soak
+[ $# -gt 0 ] || set -- latency viewers join page loss-up loss-down faults cameras churn soak
 mkdir -p "$folder"
 for bench in "$@"; do
     echo "== $bench"

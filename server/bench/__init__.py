@@ -161,6 +161,20 @@ def _loss(options: argparse.Namespace, _settings: Any) -> Result:
     return run(options.seconds, options.clip or _sample_clip(), options.only)
 
 
+def _faults_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--repeats", type=int, default=5, help="how often each is done; default: %(default)s")
+    parser.add_argument(
+        "--only", nargs="+", default=[], metavar="NAME", help="these faults, such as server recognition"
+    )
+    _add_clip(parser)
+
+
+def _faults(options: argparse.Namespace, _settings: Any) -> Result:
+    from .faults import run  # noqa: PLC0415
+
+    return run(options.repeats, options.clip or _sample_clip(), options.only)
+
+
 def _cameras_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="measured at each count; default: %(default)s")
     parser.add_argument("--most", type=int, default=16, help="cameras at the most; default: %(default)s")
@@ -231,6 +245,13 @@ BENCHES = (
         "loss, blackouts and slow lines on either side, each against its goal; needs Chromium",
         _loss_options,
         _loss,
+    ),
+    Bench(
+        "faults",
+        "What breaks, and how soon it is whole again, 1280x720 at 30 fps",
+        "processes killed, stopped and starved, each against its goal; needs Chromium; Linux",
+        _faults_options,
+        _faults,
     ),
     Bench(
         "cameras",

@@ -1,8 +1,9 @@
 """Many viewers in one process.
 
-Reads from stdin, a line each: the number of viewers there should be; "count"; or "burst N", N more viewers within one
-second. Answers in one line of JSON: how many pictures each viewer has received so far; after a burst, how many seconds
-each of its viewers waited for its first whole picture.
+Reads from stdin, a line each: the number of viewers there should be; "count"; "burst N", N more viewers within one
+second; or "fill N", one after the other until there are N or the server has no room (503). Answers in one line of JSON:
+how many pictures each viewer has received so far; after a burst, how many seconds each of its viewers waited for its
+first whole picture.
 `python -m server.bench.load URL [each|janus]`; "each": the n-th watches camera n instead of all the first.
 """
 
@@ -34,6 +35,8 @@ class Load:
         """Do what one line asks for; the answer."""
         if line.startswith("burst "):
             return await self._burst(int(line.removeprefix("burst ")))
+        if line.startswith("fill "):
+            await self._fill(int(line.removeprefix("fill ")))
         while line.isdigit() and len(self._viewers) < int(line):
             (await self._add(0.0)).read_headers_only()
         return [viewer.pictures for viewer in self._viewers]
@@ -58,6 +61,15 @@ class Load:
         for viewer in joined:
             viewer.read_headers_only()
         return [viewer.first_picture_s or 0.0 for viewer in joined]
+
+    async def _fill(self, count: int) -> None:
+        while len(self._viewers) < count:
+            try:
+                (await self._add(0.0)).read_headers_only()
+            except httpx.HTTPStatusError as refusal:
+                if refusal.response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                    raise
+                return
 
     async def _add(self, delay_s: float) -> CountingViewer:
         await asyncio.sleep(delay_s)
