@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, README, goals, judged, page, spread
+from tools.performance import BLOCK, KEPT, NOT_YET, PAGE, README, RELIABILITY, goals, judged, page, spread
 
 RUN: dict[str, Any] = {
     "bench": "join",
@@ -28,7 +28,7 @@ MISSED = {"what": "joins", "row": ["joins", "57 ms", "at most 55 ms", "missed"],
 TEMPLATE = "# Page\n\n<!-- join -->\nold\n<!-- end -->\n\nWords.\n\n<!-- soak -->\n<!-- end -->\n"
 
 
-@pytest.mark.parametrize("file", [PAGE, README], ids=lambda file: file.name)
+@pytest.mark.parametrize("file", [PAGE, RELIABILITY, README], ids=lambda file: file.name)
 def test_the_pages_hold_the_kept_results(file: Path) -> None:
     written = file.read_text(encoding="utf-8")
     assert written == page(written, KEPT), "run `python -m tools.performance`"
@@ -41,7 +41,8 @@ def test_where_each_row_is_a_goal_the_rows_are_told() -> None:
 
 
 def test_every_kept_result_has_its_place_and_every_bench_too() -> None:
-    places = {match["name"] for match in BLOCK.finditer(PAGE.read_text(encoding="utf-8"))}
+    pages = (PAGE.read_text(encoding="utf-8"), RELIABILITY.read_text(encoding="utf-8"))
+    places = {match["name"] for text in pages for match in BLOCK.finditer(text)}
     assert places >= {file.stem.rstrip("-0123456789") for file in KEPT.glob("*.*")}
 
 

@@ -1,4 +1,4 @@
-"""Writes measured figures into docs/performance.md and the README, so that none is copied by hand.
+"""Writes measured figures into docs/performance.md, docs/reliability.md and the README: none is copied by hand.
 
 `python -m tools.performance [FOLDER]` takes each `NAME.json` of `surveillx bench NAME --json NAME.json` in the folder
 (default: docs/performance, where they are kept) and renders it between `<!-- NAME -->` and `<!-- end -->` of the page,
@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, README = ROOT / "docs" / "performance.md", ROOT / "README.md"
+RELIABILITY = PAGE.with_name("reliability.md")
 KEPT = PAGE.with_suffix("")
 BLOCK = re.compile(r"(<!-- (?P<name>[a-z]+(?:-[a-z]+)*) -->\n).*?(<!-- end -->)", re.DOTALL)
 FIGURE = re.compile(r"(?P<sign>\+?)(?P<number>-?\d+(?:\.(?P<places>\d+))?)(?P<unit>\D*)")
@@ -133,8 +134,8 @@ def circumstances(runs: Sequence[Run]) -> str:
 
 
 def main(folder: Path = KEPT) -> None:
-    """Render the page and the README."""
-    for file in (PAGE, README):
+    """Render the pages and the README."""
+    for file in (PAGE, RELIABILITY, README):
         file.write_text(page(file.read_text(encoding="utf-8"), folder), encoding="utf-8")
 
 
