@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
 
 from . import __version__, rtc_compat
 from .access import Access
@@ -163,6 +164,8 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
 async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy: LegacyStream) -> None:
     """Start everything; each line's undoing goes onto the stack at once."""
     rtc_compat.warn_if_untested()
+    # The first use of a thread imports anyio's side of it (anyio/_core/_eventloop.py), up to 0.4 s on the event loop.
+    await run_in_threadpool(bool)
     stack.push_async_callback(parts.database.aclose)
     parts.database.on_state(lambda _state: parts.health.check())
     stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.metrics.strange_datagrams.inc))

@@ -14,8 +14,8 @@ import { strings } from "./strings.js";
  */
 export class Tile extends EventTarget {
   id;
-  element = element("li", { className: "tile" });
-  player = /** @type {import("./viewer.js").SurveillxViewer} */ (document.createElement("surveillx-viewer"));
+  element;
+  player;
   #tools = element("div", { className: "tools", role: "group" });
   /** @type {Map<string, HTMLButtonElement>} */
   #buttons = new Map();
@@ -26,12 +26,19 @@ export class Tile extends EventTarget {
   /**
    * @param {string} id
    * @param {boolean} hasTools
+   * @param {HTMLElement | null} made the list's item with its player, where the page came with it
    */
-  constructor(id, hasTools) {
+  constructor(id, hasTools, made = null) {
     super();
     this.id = id;
-    this.element.append(this.player);
-    this.player.setAttribute("camera", id);
+    this.element = made ?? element("li", { className: "tile" });
+    this.player = /** @type {import("./viewer.js").SurveillxViewer} */ (
+      made?.querySelector("surveillx-viewer") ?? document.createElement("surveillx-viewer")
+    );
+    if (made === null) {
+      this.element.append(this.player);
+      this.player.setAttribute("camera", id);
+    }
     if (hasTools) {
       this.#build();
     } else {

@@ -45,7 +45,9 @@ export class SurveillxViewer extends HTMLElement {
     super();
     const root = this.attachShadow({ mode: "open" });
     root.adoptedStyleSheets = [style];
-    root.append(this.#stage);
+    const poster = document.createElement("slot");
+    poster.name = "poster";
+    root.append(poster, this.#stage);
     this.#boxes = new Boxes(root);
     this.#build(root);
   }
@@ -190,6 +192,7 @@ export class SurveillxViewer extends HTMLElement {
       this.#player?.small(after === SMALL);
     } else {
       this.#told = name === "camera" ? "" : this.#told;
+      this.#poster?.remove(); // of another camera, perhaps
       this.#restart();
     }
   }
@@ -256,6 +259,11 @@ export class SurveillxViewer extends HTMLElement {
   /** @returns {import("./webrtc.js").PictureKind} */
   get #picture() {
     return this.boxes === "burned" ? "annotated" : "clean";
+  }
+
+  /** A first picture that came with the page; it goes when there is another, or something to say. */
+  get #poster() {
+    return this.querySelector(":scope > [slot=poster]");
   }
 
   #follow() {
@@ -343,7 +351,10 @@ export class SurveillxViewer extends HTMLElement {
 
   /** @param {import("./ladder.js").View} view */
   #showNotice({ transport, state, reason }) {
-    const notice = transport === "none" ? reason : "";
+    if (transport !== "none" || reason !== strings.connecting) {
+      this.#poster?.remove();
+    }
+    const notice = transport === "none" && !this.#poster ? reason : "";
     if (this.#notice.firstChild?.textContent === notice) {
       return;
     }

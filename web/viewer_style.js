@@ -37,6 +37,19 @@ style.replaceSync(`
   min-height: 0;
 }
 
+slot[name="poster"] {
+  display: grid;
+  grid-area: 1 / 1;
+  min-width: 0;
+  min-height: 0;
+}
+
+::slotted([slot="poster"]) {
+  width: 100%;
+  height: 100%;
+  object-fit: contain;
+}
+
 /* Every picture always has its place: a browser decodes nothing for a video that is not laid out. */
 .stage > * {
   grid-area: 1 / 1;

@@ -34,6 +34,8 @@ export class Wall extends EventTarget {
   #enlarged = null;
   /** @type {Tile | null} */
   #dragged = null;
+  /** Tiles that came with the page, by camera. @type {Map<string, HTMLElement>} */
+  #made = new Map();
 
   /**
    * @param {HTMLElement} list
@@ -49,6 +51,7 @@ export class Wall extends EventTarget {
     const kept = /** @type {{ order?: unknown, left?: unknown } | null} */ (recall("wall"));
     this.#order = only.length ? only : ids(kept?.order);
     this.#left = new Set(only.length ? [] : ids(kept?.left));
+    this.#takeOver();
     new ResizeObserver(() => this.#arrange()).observe(list);
     addEventListener("resize", () => this.#arrange());
     cameras.addEventListener("change", (event) => this.#learn(/** @type {CustomEvent} */ (event).detail));
@@ -132,7 +135,8 @@ export class Wall extends EventTarget {
 
   /** @param {string} id */
   #show(id) {
-    const tile = new Tile(id, this.#hasTools);
+    const tile = new Tile(id, this.#hasTools, this.#made.get(id));
+    this.#made.delete(id);
     tile.name = this.#cameras.name(id);
     tile.addEventListener("enlarge", () => this.enlarge(this.#enlarged === id ? null : id));
     tile.addEventListener("move", (event) => this.#step(tile, /** @type {CustomEvent} */ (event).detail));
@@ -143,9 +147,21 @@ export class Wall extends EventTarget {
     this.#letDrag(tile);
     this.#tiles.set(id, tile);
     const next = this.shown[this.shown.indexOf(id) + 1];
-    this.#list.insertBefore(tile.element, this.#tiles.get(next ?? "")?.element ?? null);
+    put(this.#list, tile.element, this.#tiles.get(next ?? "")?.element ?? null);
     this.#attention.watch(tile.player);
     this.enlarge(this.#enlarged);
+  }
+
+  /** What came with the page stays where it is wanted; nothing else of the page's is in the list. */
+  #takeOver() {
+    for (const item of /** @type {HTMLElement[]} */ ([...this.#list.children])) {
+      const id = item.querySelector("surveillx-viewer")?.getAttribute("camera") ?? "";
+      if (this.#fixed.length ? this.#fixed.includes(id) : this.isChosen(id)) {
+        this.#made.set(id, item);
+      } else {
+        item.remove();
+      }
+    }
   }
 
   /** @param {string} id */
@@ -258,7 +274,10 @@ function place(order, id) {
  * @param {HTMLElement | null} before
  */
 function put(list, element, before) {
-  if ("moveBefore" in list && typeof list.moveBefore === "function") {
+  if (element.parentElement === list && element.nextElementSibling === before) {
+    return;
+  }
+  if (element.isConnected && "moveBefore" in list && typeof list.moveBefore === "function") {
     list.moveBefore(element, before);
   } else {
     list.insertBefore(element, before);

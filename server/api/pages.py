@@ -54,6 +54,9 @@ PAGES = (
 )
 SECTIONS = {"/calibration": "/people"}
 
+# Pictures that come with the live page, each an encode: what fits a screen.
+MAX_POSTERS = 9
+
 templates = Jinja2Templates(directory=WEB / "templates")
 router = APIRouter(include_in_schema=False)
 
@@ -85,7 +88,13 @@ SignedIn = Depends(require_view_or_sign_in)
 async def live(request: Request, parts: PartsDep, kiosk: str = "") -> Response:
     """Every camera, and who is present today; `kiosk` 1: the cameras alone, for a wall screen."""
     cameras = [{"id": camera.id, "name": camera.name} for camera in parts.cameras.all()]
-    return _page(request, "live.html", cameras=cameras, today=parts.attendance.today(), kiosk=kiosk == "1")
+    # A wall screen chooses its cameras in the browser, and stays for weeks: the first second does not matter to it.
+    is_kiosk = kiosk == "1"
+    posters = (
+        [] if is_kiosk else [camera.id for camera in parts.cameras.all() if camera.state == "online"][:MAX_POSTERS]
+    )
+    today = parts.attendance.today()
+    return _page(request, "live.html", cameras=cameras, posters=posters, today=today, kiosk=is_kiosk)
 
 
 @router.get("/people", dependencies=[SignedIn])

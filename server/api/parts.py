@@ -62,4 +62,9 @@ def parts(connection: HTTPConnection) -> Parts:
     return found
 
 
-PartsDep = Annotated[Parts, Depends(parts)]
+async def _injected(connection: HTTPConnection) -> Parts:
+    # FastAPI sends dependencies that are no coroutines through a thread, with every request.
+    return parts(connection)
+
+
+PartsDep = Annotated[Parts, Depends(_injected)]

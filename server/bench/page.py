@@ -33,8 +33,10 @@ window.seen = { first: null, live: null };
 const look = () => {
   const player = document.querySelector("surveillx-viewer");
   const root = player?.shadowRoot;
+  const poster = player?.querySelector("[slot=poster]");
   // A canvas without a picture has no width, or the 300 pixels it begins with.
-  const shows = root?.querySelector("canvas")?.width > 300 || root?.querySelector("video.shown")?.readyState >= 2;
+  const shows = (poster?.complete && poster.naturalWidth > 0) || root?.querySelector("canvas")?.width > 300
+    || root?.querySelector("video.shown")?.readyState >= 2;
   if (shows) window.seen.first ??= performance.now();
   if (player?.dataset.state === "live" && player.dataset.transport === "webrtc") window.seen.live ??= performance.now();
   if (window.seen.live === null) requestAnimationFrame(look);
