@@ -16,6 +16,8 @@ from server.access import COOKIE, Access
 from server.api.pages import WEB
 
 from .live import Live, live
+from .test_viewer import filming
+from .wait import until
 
 SCRIPTS = sorted(path.name for path in WEB.glob("*.js"))
 IMPORT = re.compile(r"""(?:from|import)\s*\(?\s*["'](\.?/[^"']+)["']""")
@@ -47,6 +49,17 @@ async def test_live_page_knows_every_camera_and_todays_date(school: Live) -> Non
     assert "data-kiosk" not in page
     assert '<html lang="en" data-kiosk>' in (await school.http.get("/?kiosk=1")).text
     assert f'data-day="{school.parts.attendance.today()}"' in page
+
+
+async def test_live_page_brings_a_first_picture_of_each_camera_that_sends(school: Live) -> None:
+    assert 'slot="poster"' not in (await school.http.get("/")).text, "a slate is no picture"
+    async with filming(school.parts.cameras.open("hall")):
+        await until(lambda: school.parts.cameras.get("hall").state == "online")
+        page = (await school.http.get("/")).text
+        assert re.findall(r'camera="([^"]+)"><img slot="poster" src="([^"]+)"', page) == [
+            ("hall", "/api/cameras/hall/snapshot.jpg")
+        ]
+        assert 'slot="poster"' not in (await school.http.get("/?kiosk=1")).text
 
 
 @pytest.mark.parametrize("path", ["/", "/people", "/attendance", "/visitors"])

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from playwright.sync_api import BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from server.sample import PERSON_NAME
 
@@ -22,9 +22,23 @@ from .viewing import COUNT_FRAMES, LISTEN, green_box, player, shown_frames, wait
 EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)
 
 
+POSTERS = "() => [...document.querySelectorAll('[slot=poster]')].map((img) => img.complete && img.naturalWidth)"
+
+
+def test_the_first_picture_needs_no_script(stack: Stack, browser: Browser) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    try:
+        page = context.new_page()
+        page.goto(stack.url)
+        until_sync(lambda: page.evaluate(POSTERS) == [1280], 10, "the poster of camera 1")
+    finally:
+        context.close()
+
+
 def test_the_page_goes_live_over_webrtc_and_keeps_its_rate(stack: Stack, page: Page) -> None:
     page.goto(stack.url)
     wait_live(page)
+    assert page.evaluate(POSTERS) == [], "the video has taken its place"
     assert player(page)["camera"] == "1"
     assert player(page)["reason"]
     page.evaluate(COUNT_FRAMES)
