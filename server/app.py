@@ -31,6 +31,7 @@ from .api import (
     status,
     system,
     visitors,
+    whip,
 )
 from .api.parts import Parts
 from .attendance import AttendanceStore
@@ -78,8 +79,10 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.parts = parts
     problems.install(app)
     embedding.install(app, settings.allowed_origins)
+    whip.install(app, settings.allowed_origins)
     for module in (
         signalling,
+        whip,
         ice,
         status,
         system,

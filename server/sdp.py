@@ -24,6 +24,10 @@ MAX_SECTIONS = {"video": 1, "audio": 1, "application": 1}
 Direction = Literal["send", "receive"]
 
 
+class TooManySections(BadRequest):
+    """The offer can be read, but it has more video or audio sections than a camera's picture needs."""
+
+
 def check_offer(sdp: str, peer: Direction, codecs: tuple[str, ...]) -> None:
     """Refuse an offer that aiortc could not serve.
 
@@ -32,6 +36,7 @@ def check_offer(sdp: str, peer: Direction, codecs: tuple[str, ...]) -> None:
     Raises:
         TooLarge: more than `MAX_BYTES`.
         UnsupportedMediaType: none of `codecs` is offered.
+        TooManySections: a kind of section comes more than once.
         BadRequest: anything else that is wrong, in words.
     """
     if len(sdp.encode(errors="surrogatepass")) > MAX_BYTES:
@@ -60,7 +65,8 @@ def _check_sections(description: SessionDescription) -> None:
     kinds = [media.kind for media in description.media]
     for kind in kinds:
         _require(kind in MAX_SECTIONS, "The offer has a section that is neither video nor audio nor data.")
-        _require(kinds.count(kind) <= MAX_SECTIONS[kind], f"The offer has more than one {kind} section.")
+        if kinds.count(kind) > MAX_SECTIONS[kind]:
+            raise TooManySections(f"The offer has more than one {kind} section.", reason="sdp")
     _require("video" in kinds, "The offer has no video section; a camera's picture is what this is about.")
     mids = [media.rtp.muxId for media in description.media]
     _require(all(mids) and len(set(mids)) == len(mids), "Each section of the offer needs a mid of its own.")
@@ -75,8 +81,8 @@ def _check_sections(description: SessionDescription) -> None:
 
 def _check_transport(media: MediaDescription) -> None:
     ice, dtls = media.ice, media.dtls
-    _require(ice is not None and _is_ice_text(ice.usernameFragment, 4), "The offer's ice-ufrag is malformed.")
-    _require(ice is not None and _is_ice_text(ice.password, 22), "The offer's ice-pwd is malformed.")
+    _require(ice is not None and is_ice_text(ice.usernameFragment, 4), "The offer's ice-ufrag is malformed.")
+    _require(ice is not None and is_ice_text(ice.password, 22), "The offer's ice-pwd is malformed.")
     if dtls is None or not dtls.fingerprints:
         raise BadRequest("The offer has no DTLS fingerprint or no a=setup line.", reason="sdp")
     sha256 = [each.value for each in dtls.fingerprints if each.algorithm.lower() == "sha-256"]
@@ -121,7 +127,8 @@ def _is_served(codec: RTCRtpCodecParameters) -> bool:
     return profile in (H264Profile.PROFILE_BASELINE, H264Profile.PROFILE_CONSTRAINED_BASELINE)
 
 
-def _is_ice_text(text: str | None, least: int) -> bool:
+def is_ice_text(text: str | None, least: int) -> bool:
+    """Whether this can be an ice-ufrag or ice-pwd of at least so many characters."""
     # RFC 8839 section 5.4 allows letters, digits, + and /; some clients use the URL-safe alphabet.
     return text is not None and re.fullmatch(rf"[A-Za-z0-9+/=_-]{{{least},256}}", text) is not None
 

@@ -12,6 +12,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
@@ -22,7 +23,7 @@ from av.video.frame import VideoFrame
 from .annotate import PictureKind
 from .camera import Camera, Cameras
 from .config import Settings
-from .errors import BadRequest, Conflict, NotFound, Unavailable
+from .errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
 from .events import EventBus, ViewerChanged
 from .heap import give_back_after
 from .metrics import Metrics
@@ -31,6 +32,7 @@ from .room import shortage
 from .rtc_compat import Downlink, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
 from .sdp import Direction, check_offer
 from .timing import Origin
+from .trickle import Fragment, RemoteIce
 from .viewing import Viewing
 
 logger = logging.getLogger("surveillx.sessions")
@@ -38,6 +40,16 @@ logger = logging.getLogger("surveillx.sessions")
 Kind = Literal["publisher", "viewer"]
 
 PICTURE_REQUEST_S = 1.0
+NO_SESSION = "There is no such session; it may have ended already."
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A session that was just opened: its id, the answer, and the ETag of its ICE session."""
+
+    session_id: str
+    sdp: str
+    etag: str
 
 
 class Session(ABC):
@@ -50,6 +62,7 @@ class Session(ABC):
     def __init__(self, camera: Camera, settings: Settings) -> None:
         self.id = secrets.token_urlsafe(16)
         self.camera = camera
+        self.ice: RemoteIce  # from `accept` on
         self.closed = asyncio.Event()
         self.has_connected = False
         self._settings = settings
@@ -68,6 +81,7 @@ class Session(ABC):
         """
         try:
             self._prepare()
+            self.ice = RemoteIce(offer_sdp)
             await self._peer.setRemoteDescription(RTCSessionDescription(clean_offer(offer_sdp), "offer"))
             for transceiver in self._peer.getTransceivers():
                 if transceiver.kind == "audio":
@@ -80,6 +94,21 @@ class Session(ABC):
         answer = self._peer.localDescription.sdp
         public = self._settings.public_address
         return add_public_address(answer, public) if public else answer
+
+    async def trickle(self, fragment: Fragment) -> None:
+        """Take the peer's later candidates.
+
+        Raises:
+            BadRequest: the fragment does not fit the offer. Unprocessable: it asks for an ICE restart.
+        """
+        if self.ice.is_restart(fragment):
+            raise Unprocessable(
+                "This server cannot restart ICE; the session goes on as it is. If it has lost its connection, open "
+                "a new one.",
+                reason="ice_restart",
+            )
+        for candidate in self.ice.take(fragment):
+            await self._peer.addIceCandidate(candidate)
 
     async def run(self) -> None:
         """Live until the peer goes, a deadline passes or `stop` is called; then free everything."""
@@ -295,8 +324,8 @@ class SessionRegistry:
             ready.set()
             await asyncio.Event().wait()
 
-    async def publish(self, camera_id: str, offer_sdp: str) -> tuple[str, str]:
-        """Open a publisher session; returns its id and the answer.
+    async def publish(self, camera_id: str, offer_sdp: str) -> Opened:
+        """Open a publisher session.
 
         Raises:
             Conflict: the camera has a publisher that is sending. BadRequest, TooLarge, UnsupportedMediaType: the
@@ -315,15 +344,25 @@ class SessionRegistry:
         offer_sdp: str,
         start: RenditionName = "720p",
         picture: PictureKind = "annotated",
-    ) -> tuple[str, str]:
-        """Open a viewer session that begins with the rendition `start` of `picture`; returns its id and the answer.
+        *,
+        needs_publisher: bool = False,
+    ) -> Opened:
+        """Open a viewer session that begins with the rendition `start` of `picture`.
+
+        Without a publisher it shows the slate, unless the viewer `needs_publisher`.
 
         Raises:
             NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable: too many
-            sessions.
+            sessions. Conflict: nobody publishes.
         """
         self._check(ViewerSession, offer_sdp)
         camera = self._cameras.get(camera_id)
+        if needs_publisher and camera.state == "offline":
+            raise Conflict(
+                f"Camera {camera.id} sends nothing at present. Try again when it does.",
+                reason="camera_offline",
+                headers={"Retry-After": "5"},
+            )
         return await self._open(ViewerSession(camera, self._settings, self._events, start, picture), offer_sdp)
 
     def viewing(self, session_id: str) -> Viewing:
@@ -343,6 +382,17 @@ class SessionRegistry:
         """What the viewers are sent who do not have the best rendition."""
         viewers = [each.viewing for each in self._sessions.values() if isinstance(each, ViewerSession)]
         return [each.told for each in viewers if not each.is_best]
+
+    def find(self, kind: Kind, camera_id: str, session_id: str) -> Session:
+        """The open session of this kind, of this camera.
+
+        Raises:
+            NotFound: it is not open, or another's.
+        """
+        session = self._get(session_id)
+        if session.kind != kind or session.camera.id != camera_id:
+            raise NotFound(NO_SESSION)
+        return session
 
     async def close(self, session_id: str) -> None:
         """End a session and wait until all it held is free.
@@ -367,7 +417,7 @@ class SessionRegistry:
     def _get(self, session_id: str) -> Session:
         session = self._sessions.get(session_id)
         if session is None:
-            raise NotFound("There is no such session; it may have ended already.")
+            raise NotFound(NO_SESSION)
         return session
 
     def _check(self, kind: type[Session], offer_sdp: str) -> None:
@@ -393,7 +443,7 @@ class SessionRegistry:
             logger.warning("a %s was refused: the server has no room: %s", kind.kind, what)
             raise Unavailable(f"This server has no room for one more: {what}.", headers={"Retry-After": "10"})
 
-    async def _open(self, session: Session, offer_sdp: str) -> tuple[str, str]:
+    async def _open(self, session: Session, offer_sdp: str) -> Opened:
         self._sessions[session.id] = session
         try:
             answer = await session.accept(offer_sdp)
@@ -406,7 +456,7 @@ class SessionRegistry:
         if self._tasks is None:
             raise Unavailable("The server is stopping.", headers={"Retry-After": "2"})
         self._tasks.create_task(self._run(session), name=f"surveillx-session-{session.id}")
-        return session.id, answer
+        return Opened(session.id, answer, session.ice.etag)
 
     async def _run(self, session: Session) -> None:
         gauge = self._metrics.sessions.labels(session.kind)

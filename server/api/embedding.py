@@ -12,25 +12,37 @@ import binascii
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import Receive, Scope, Send
 
 # Browsers cannot set a header with a WebSocket, and a URL ends up in logs: the token comes as an offered subprotocol
 # (RFC 6455 section 1.9), base64url because not every token has the characters of one. This one is accepted.
 SUBPROTOCOL = "surveillx"
 _TOKEN_PREFIX = "surveillx.bearer."  # noqa: S105 - no token
 PREFLIGHT_S = 600
+# WHIP's and WHEP's endpoints and sessions.
+DOORS = ("/whip/", "/whep/")
 
 
 def install(app: FastAPI, allowed_origins: tuple[str, ...]) -> None:
     """Let pages of these origins read what the player needs; with none of them nothing changes."""
     if allowed_origins:
         app.add_middleware(
-            CORSMiddleware,
+            _PlayersRoutes,
             allow_origins=allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
             expose_headers=["Retry-After"],
             max_age=PREFLIGHT_S,
         )
+
+
+class _PlayersRoutes(CORSMiddleware):
+    """All but WHIP and WHEP, which have a longer list (`whip.Doors`)."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer preflights, and say in the answers who may read them."""
+        is_other = scope["type"] == "http" and scope["path"].startswith(DOORS)
+        await (self.app if is_other else super().__call__)(scope, receive, send)
 
 
 def authorization(connection: HTTPConnection) -> str | None:

@@ -20,6 +20,7 @@ from ..health import Health
 from ..metrics import Metrics
 from ..overload import Overload
 from ..overview import Overview
+from ..rates import Rate
 from ..recognition.compared import ComparedPeople
 from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
@@ -28,6 +29,10 @@ from ..snapshots import Snapshots
 from ..visitors import VisitorStore
 from ..words import Words
 from .looks import Looks
+
+# Of one address, to open, change and end sessions: a class behind one address comes at once, with a few requests each.
+REQUESTS_PER_S = 20.0
+REQUESTS_AT_ONCE = 300
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,7 @@ class Parts:
     sessions: SessionRegistry
     snapshots: Snapshots
     looks: Looks = field(default_factory=Looks)
+    session_requests: Rate = field(default_factory=lambda: Rate(REQUESTS_PER_S, REQUESTS_AT_ONCE))
 
 
 def parts(connection: HTTPConnection) -> Parts:

@@ -69,15 +69,15 @@ async def require_json(request: Request) -> None:
 @router.post("/streamer", dependencies=[Depends(require_publish), Depends(require_json)])
 async def publish(offer: Offer, parts: PartsDep) -> Answer:
     """A camera PC offers its picture."""
-    session_id, sdp = await parts.sessions.publish(str(offer.camera_id), offer.sdp)
-    return Answer(sdp=sdp, session_id=session_id)
+    opened = await parts.sessions.publish(str(offer.camera_id), offer.sdp)
+    return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 
 @router.post("/viewer", dependencies=[Depends(require_view), Depends(require_json)])
 async def view(offer: ViewerOffer, parts: PartsDep) -> Answer:
     """A browser asks for a camera's picture."""
-    session_id, sdp = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition, offer.picture)
-    return Answer(sdp=sdp, session_id=session_id)
+    opened = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition, offer.picture)
+    return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 
 @router.patch("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either), Depends(require_json)])

@@ -24,6 +24,11 @@ logger = logging.getLogger("surveillx.rtc")
 _BRIDGES = ("docker", "br-", "veth", "virbr", "cni", "podman")
 
 
+# Of checks in a row that a peer may leave unanswered, one in 4 to 6 s (aioice/ice.py query_consent), each waited for
+# 0.5 s (stun.py RETRY_RTO): who vanished is known after 18 to 26 s. RFC 7675 section 5.1 allows 30, upstream takes 39.
+CONSENT_FAILURES = 4
+
+
 @contextmanager
 def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Put the process-wide hooks in place for the duration of the `with` block.
@@ -41,6 +46,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         (aioice.ice, "get_host_addresses", host_addresses),
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
         (stun, "request", _timed(stun.request)),
+        (aioice.ice, "CONSENT_FAILURES", CONSENT_FAILURES),
         # aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ too.
         (rtcrtpreceiver, "RemoteBitrateEstimator", LateEstimator),
         # aiortc/rtcpeerconnection.py createAnswer takes from the viewer's offer what stands there.
