@@ -56,7 +56,7 @@ async def test_live_page_brings_a_first_picture_of_each_camera_that_sends(school
     async with filming(school.parts.cameras.open("hall")):
         await until(lambda: school.parts.cameras.get("hall").state == "online")
         page = (await school.http.get("/")).text
-        assert re.findall(r'camera="([^"]+)"><img slot="poster" src="([^"]+)"', page) == [
+        assert re.findall(r'camera="([^"]+)"><img slot="poster" fetchpriority="high" src="([^"]+)"', page) == [
             ("hall", "/api/cameras/hall/snapshot.jpg")
         ]
         assert 'slot="poster"' not in (await school.http.get("/?kiosk=1")).text

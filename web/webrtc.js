@@ -141,7 +141,7 @@ export class WebRtcLink extends EventTarget {
     this.#watch = setInterval(() => this.#check(), WATCH_MS);
     try {
       const relays = await iceServers(this.#server);
-      if (this.#state === "closed") {
+      if (this.#isClosed) {
         return;
       }
       const peer = this.#open(relays);
@@ -149,7 +149,7 @@ export class WebRtcLink extends EventTarget {
       // Sent without any candidate of ours: the server learns our addresses from our checks, a relay's too, and
       // gathering can take long, most of all with a relay that does not answer.
       const answer = await this.#exchange(peer.localDescription?.sdp ?? "");
-      if (this.#state === "closed") {
+      if (this.#isClosed) {
         this.#server.endSession(answer.session_id);
         return;
       }
@@ -159,6 +159,10 @@ export class WebRtcLink extends EventTarget {
     } catch (error) {
       this.#fail(error instanceof ApiError ? error : new ApiError(strings.webrtcUnsupported));
     }
+  }
+
+  get #isClosed() {
+    return this.#state === "closed";
   }
 
   close() {

@@ -102,7 +102,8 @@ async def view(
     return _created(request, await _opened(opening), parts)
 
 
-@router.api_route("/whip/{camera_id}", methods=["GET", "HEAD"], status_code=204, dependencies=PUBLISHING)
+@router.get("/whip/{camera_id}", status_code=204, dependencies=PUBLISHING)
+@router.head("/whip/{camera_id}", status_code=204, dependencies=PUBLISHING, include_in_schema=False)
 async def look_at_whip(camera_id: str) -> Response:  # noqa: ARG001 - a camera appears when it first publishes
     """Nothing to read here (RFC 9725 section 4.1)."""
     return Response(status_code=204)
@@ -131,14 +132,16 @@ async def options() -> Response:
     return Response(headers={"Accept-Post": SDP, "Accept-Patch": FRAGMENT})
 
 
-@router.api_route("/whip/{camera_id}/{session_id}", methods=["GET", "HEAD"], status_code=204, dependencies=PUBLISHING)
+@router.get("/whip/{camera_id}/{session_id}", status_code=204, dependencies=PUBLISHING)
+@router.head("/whip/{camera_id}/{session_id}", status_code=204, dependencies=PUBLISHING, include_in_schema=False)
 async def look_at_publisher(camera_id: str, session_id: str, parts: PartsDep) -> Response:
     """Whether the session is open."""
     parts.sessions.find("publisher", camera_id, session_id)
     return Response(status_code=204)
 
 
-@router.api_route("/whep/{camera_id}/{session_id}", methods=["GET", "HEAD"], status_code=204, dependencies=VIEWING)
+@router.get("/whep/{camera_id}/{session_id}", status_code=204, dependencies=VIEWING)
+@router.head("/whep/{camera_id}/{session_id}", status_code=204, dependencies=VIEWING, include_in_schema=False)
 async def look_at_viewer(camera_id: str, session_id: str, parts: PartsDep) -> Response:
     """Whether the session is open."""
     parts.sessions.find("viewer", camera_id, session_id)

@@ -225,7 +225,8 @@ def new_address(browser: Browser, clip: str, seconds: float) -> Row:
             cut.append(time.monotonic())
 
         seen, _ = downlink.watch(max(seconds, 12.0), [(1.0, change)])
-    return _back("downlink, the viewer's network changes", 3.0, seen.picture_after(cut[0] + LOOK_EVERY_S))
+    # What had arrived is still shown after the cut: what counts is how long the picture stood still then.
+    return _back("downlink, the viewer's network changes", 3.0, seen.longest_still_after(cut[0]))
 
 
 def suspended(browser: Browser, clip: str, seconds: float) -> Row:
