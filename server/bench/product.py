@@ -39,7 +39,8 @@ const look = () => {
   const player = document.querySelector("surveillx-viewer");
   const now = player ? `${player.dataset.state} ${player.dataset.transport}` : "";
   if (now !== before) window.told.push({at: Date.now() / 1000, what: before = now});
-  const seen = player?.shadowRoot.querySelector("video.shown") ?? null;
+  // The page comes with the player before the player's script: until then it has no root.
+  const seen = player?.shadowRoot?.querySelector("video.shown") ?? null;
   const count = seen?.getVideoPlaybackQuality().totalVideoFrames ?? 0;
   if (seen && (seen !== video ? count > 0 : count > shown)) window.pictures.push(Date.now() / 1000);
   [video, shown] = [seen, count];
