@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -13,6 +14,7 @@ from starlette.concurrency import run_in_threadpool
 
 from . import __version__, rtc_compat
 from .access import Access
+from .accounts import Accounts
 from .api import attendance as attendance_routes
 from .api import audit as audit_routes
 from .api import (
@@ -75,7 +77,7 @@ def create_app(settings: Settings) -> FastAPI:
             await _start(stack, parts, rollcall, legacy)
             yield
 
-    app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.parts = parts
     problems.install(app)
     embedding.install(app, settings.allowed_origins)
@@ -145,7 +147,7 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         words=words,
         metrics=metrics,
         events=bus,
-        access=Access(settings.publish_token, settings.view_token),
+        access=Access(settings, Accounts(database)),
         database=database,
         people=people,
         compared=ComparedPeople(people),
@@ -166,6 +168,10 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
 
 async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy: LegacyStream) -> None:
     """Start everything; each line's undoing goes onto the stack at once."""
+
+    def enforce() -> None:
+        parts.sessions.enforce(parts.access.still_may)
+
     rtc_compat.warn_if_untested()
     # The first use of a thread imports anyio's side of it (anyio/_core/_eventloop.py), up to 0.4 s on the event loop.
     await run_in_threadpool(bool)
@@ -175,6 +181,8 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     stack.push_async_callback(parts.recognition.close)
     for camera_id, name in (await parts.camera_names.all()).items():
         parts.cameras.rename(camera_id, name)
+    await _running(stack, parts.audit.run, "audit")
+    await _running(stack, partial(parts.access.run, on_refresh=enforce), "access")
     if parts.settings.recognition_every:
         await parts.recognition.start()
         await _background(stack, follow_gallery(parts.people, parts.recognition), "gallery")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections import deque
@@ -26,9 +25,10 @@ from av.video.frame import VideoFrame
 from .annotate import AnnotatedTrack, Overlays, PictureKind
 from .broadcast import Broadcast
 from .cadence import Cadence
+from .camera_id import require_camera_id
 from .config import Settings
 from .encode import CLOCK_RATE, TIME_BASE
-from .errors import BadRequest, Conflict, NotFound, Unavailable
+from .errors import Conflict, NotFound, Unavailable
 from .events import CameraChanged, CameraState, Detections, EventBus
 from .metrics import Metrics
 from .pace import FULL, Pace, Timesheet, Workload
@@ -57,16 +57,6 @@ class _Arrived(NamedTuple):
     frame: VideoFrame
     at: float
     origin: Origin
-
-
-def require_camera_id(camera_id: str) -> None:
-    """Take only what belongs in an address.
-
-    Raises:
-        BadRequest: it is something else.
-    """
-    if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", camera_id):
-        raise BadRequest("A camera id has 1 to 64 letters, digits, dots, dashes or underscores.", reason="camera_id")
 
 
 class FrameTap:

@@ -56,6 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_calibrate(commands)
     _add_people(commands)
     _add_import(commands)
+    _add_user(commands)
+    _add_token(commands)
     _add_publish(commands)
     _add_bench(commands)
     return parser
@@ -135,6 +137,50 @@ def _add_import(commands: Any) -> None:
     parser.set_defaults(run=_import)
 
 
+def _add_user(commands: Any) -> None:
+    text = "who may sign in: add, list, remove accounts; a running server knows within two seconds"
+    parser = commands.add_parser("user", help=text, description=text)
+    parser.set_defaults(run=_user)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    adding = _add_action(actions, "add", "make an account; asks for its password, or reads it from a pipe")
+    adding.add_argument("name")
+    adding.add_argument(
+        "--role", choices=("viewer", "staff", "admin"), default="viewer", help="watch, look after people, or everything"
+    )
+    _add_cameras(adding, "a viewer may watch this camera; may be repeated; without it, all")
+    _add_action(actions, "list", "every account")
+    for name, about in (
+        ("remove", "remove an account; whoever is signed in with it is out within seconds"),
+        ("password", "set another password, which signs the account out everywhere"),
+        ("sign-out", "sign the account out of every browser"),
+    ):
+        _add_action(actions, name, about).add_argument("name")
+
+
+def _add_token(commands: Any) -> None:
+    text = "tokens for camera PCs, programs and wall screens: add, list, revoke"
+    parser = commands.add_parser("token", help=text, description=text)
+    parser.set_defaults(run=_token)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    adding = _add_action(actions, "add", "make a token and print it, once")
+    adding.add_argument("name", help="what it is for, such as 'PC in room 12'")
+    adding.add_argument(
+        "--scope",
+        choices=("publish", "view", "staff", "metrics", "admin"),
+        default="publish",
+        help="what it is good for (publish)",
+    )
+    _add_cameras(adding, "good for this camera only; may be repeated")
+    adding.add_argument("--days", type=int, metavar="N", help="expires after N days; without it, never")
+    _add_action(actions, "list", "every token; never its secret, which is not kept")
+    revoking = _add_action(actions, "revoke", "remove a token; what it opened ends within seconds")
+    revoking.add_argument("id", type=int, help="the number that `surveillx token list` shows")
+
+
+def _add_cameras(parser: argparse.ArgumentParser, text: str) -> None:
+    parser.add_argument("--camera", action="append", default=[], metavar="ID", dest="cameras", help=text)
+
+
 def _add_publish(commands: Any) -> None:
     from .publisher import add_arguments
 
@@ -201,6 +247,18 @@ def _import(options: argparse.Namespace, settings: Settings) -> int:
     from .people_command import run_import
 
     return run_import(options, settings)
+
+
+def _user(options: argparse.Namespace, settings: Settings) -> int:
+    from .access_command import run_user
+
+    return run_user(options, settings)
+
+
+def _token(options: argparse.Namespace, settings: Settings) -> int:
+    from .access_command import run_token
+
+    return run_token(options, settings)
 
 
 def _publish(options: argparse.Namespace, settings: Settings) -> int:

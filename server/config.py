@@ -21,11 +21,20 @@ from urllib.parse import urlsplit
 from .errors import ConfigError
 
 PREFIX = "SURVEILLX_"
-SECRETS = ("publish_token", "view_token", "database_url", "encryption_key", "webhook_secret", "turn_secret")
+SECRETS = (
+    "publish_token",
+    "view_token",
+    "database_url",
+    "encryption_key",
+    "webhook_secret",
+    "turn_secret",
+    "jwt_secret",
+)
 
 
 # Browsers keep them for half of this.
 LEAST_TURN_TTL_S = 600.0
+LEAST_JWT_SECRET_BYTES = 32
 _TURN_URL = re.compile(r"turns?:([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(\?transport=(udp|tcp))?")
 
 
@@ -45,6 +54,7 @@ _AT_LEAST_ONE = (
     "evidence_days",
     "visitors_days",
     "audit_days",
+    "sign_in_days",
 )
 
 
@@ -52,12 +62,26 @@ _AT_LEAST_ONE = (
 class Settings:
     """Everything that can be set. `docs/configuration.md` lists the same, and a test compares the two."""
 
-    host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs tokens")
+    host: str = _setting("127.0.0.1", "address to listen on; anything but loopback needs accounts or tokens")
     port: int = _setting(8080, "TCP port of pages and signalling; 0 picks a free one")
     data: Path = _setting(Path("data"), "folder for the database: people, their photos, attendance")
-    insecure: bool = _setting(False, "allow a public address without tokens")
-    publish_token: str = _setting("", "bearer token a publisher must show")
-    view_token: str = _setting("", "bearer token a viewer must show")
+    insecure: bool = _setting(False, "allow a public address without accounts or tokens")
+    publish_token: str = _setting("", "bearer token with which every camera may be published")
+    view_token: str = _setting("", "bearer token of all staff: to watch, and to look after people and attendance")
+    sign_in_days: int = _setting(30, "a browser that signed in is asked again after this many days")
+    jwt_secret: str = _setting("", "accept the dashboard's tokens (JWT) signed with this secret (HS256)")
+    jwt_jwks_url: str = _setting("", "accept the dashboard's tokens (JWT) signed with the public keys there (JWKS)")
+    jwt_issuer: str = _setting("", "the dashboard's tokens must say this issuer (iss)")
+    jwt_audience: str = _setting("", "the dashboard's tokens must be for this audience (aud)")
+    jwt_role_claim: str = _setting("role", "where the dashboard's tokens say the role")
+    jwt_roles: tuple[str, ...] = _setting(
+        ("viewer=viewer", "staff=staff", "admin=admin"),
+        "what the dashboard's roles may do here, such as teacher=staff,head=admin; *=viewer for all others",
+    )
+    jwt_cookie: str = _setting("", "the dashboard's cookie that holds its token, where both have one host name")
+    trusted_proxies: tuple[str, ...] = _setting(
+        ("127.0.0.1", "::1"), "addresses of reverse proxies that tell the client's address and https"
+    )
     database_url: str = _setting("", "SQLAlchemy URL; empty is SQLite in the data folder")
     timezone: str = _setting("", "school's time zone, such as Europe/Berlin; empty is this machine's")
     cameras: tuple[str, ...] = _setting(("1",), "cameras known before they first publish")
@@ -149,6 +173,9 @@ class Settings:
             )
         for name in ("publish_token", "view_token"):
             _require_token(name, getattr(self, name))
+        _require_jwt(self)
+        for proxy in self.trusted_proxies:
+            _require(_is_network(proxy), "trusted_proxies", proxy, "it must be an IP address or a network")
         _require_turn(self.turn_urls, self.turn_secret)
         _require(self.turn_ttl_s >= LEAST_TURN_TTL_S, "turn_ttl_s", self.turn_ttl_s, "it must be at least 600 seconds")
         if self.webhook_url:
@@ -161,20 +188,10 @@ class Settings:
             return True
         return _is_address(self.host) and ipaddress.ip_address(self.host).is_loopback
 
-    def require_safe_address(self) -> None:
-        """Refuse to open an unprotected server to the network.
-
-        Raises:
-            ConfigError: `host` is not loopback, a token is missing and `insecure` is off.
-        """
-        missing = [PREFIX + name.upper() for name in ("publish_token", "view_token") if not getattr(self, name)]
-        if missing and not self.is_loopback and not self.insecure:
-            raise ConfigError(
-                f"--host {self.host} opens the server to the network, but {' and '.join(missing)} "
-                f"{'is' if len(missing) == 1 else 'are'} not set. Set them (for example to the output of "
-                "`python -c 'import secrets; print(secrets.token_urlsafe())'`), or listen on 127.0.0.1, or pass "
-                "--insecure if everyone on the network may watch and publish."
-            )
+    @property
+    def roles_of_dashboard(self) -> dict[str, str]:
+        """What each role of the dashboard is here: viewer, staff or admin."""
+        return {theirs.strip(): ours.strip() for theirs, _, ours in (each.partition("=") for each in self.jwt_roles)}
 
     def publisher_environment(self) -> dict[str, str]:
         """The environment for a publisher process of ours: this one's, with the token in force."""
@@ -284,6 +301,30 @@ def _coerce_single(value: Any, kind: Any) -> Any:
 def _require(condition: bool, name: str, value: Any, why: str) -> None:
     if not condition:
         raise ConfigError(f"Setting {name} = {value!r}: {why}.")
+
+
+def _require_jwt(settings: Settings) -> None:
+    for each in settings.jwt_roles:
+        ours = each.partition("=")[2].strip()
+        _require(ours in ("viewer", "staff", "admin"), "jwt_roles", each, "it must be like teacher=staff")
+    if settings.jwt_secret and len(settings.jwt_secret.encode()) < LEAST_JWT_SECRET_BYTES:
+        raise ConfigError(
+            f"Setting jwt_secret: it must have {LEAST_JWT_SECRET_BYTES} bytes or more (RFC 7518 section 3.2): whoever "
+            "holds one token could find a shorter one. Give the dashboard a longer one as well."
+        )
+    url = urlsplit(settings.jwt_jwks_url)
+    if settings.jwt_jwks_url and (url.scheme not in ("http", "https") or not url.hostname):
+        raise ConfigError(f"Setting jwt_jwks_url = {settings.jwt_jwks_url!r}: it must be an http or https address.")
+    if settings.jwt_cookie and not (settings.jwt_secret or settings.jwt_jwks_url):
+        raise ConfigError("Setting jwt_cookie needs jwt_secret or jwt_jwks_url as well.")
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_token(name: str, token: str) -> None:

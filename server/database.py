@@ -27,6 +27,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 from sqlalchemy.orm import Session, sessionmaker
 
+from .callers import acting
 from .config import Settings
 from .dialects import FOLDER_MODE, is_away, open_engine, start_up_words, tighten, words
 from .errors import ConfigError, SurveillxError, Unavailable
@@ -132,7 +133,8 @@ class Database:
         Raises:
             Unavailable: the database is locked, full, unreachable or closed.
         """
-        return await asyncio.wrap_future(self._submit(lambda: self._write(function)))
+        who = acting.get()
+        return await asyncio.wrap_future(self._submit(lambda: self._write(function, who)))
 
     async def read(self, function: Callable[[Session], T]) -> T:
         """Like `run`, for a function that only reads: it goes on while another program writes."""
@@ -140,7 +142,8 @@ class Database:
 
     def run_sync(self, function: Callable[[Session], T]) -> T:
         """`run` for the command line: blocks the caller."""
-        return self._submit(lambda: self._write(function)).result()
+        who = acting.get()
+        return self._submit(lambda: self._write(function, who)).result()
 
     async def forget_deleted(self) -> None:
         """Remove what was deleted from the disk too: SQLite's write-ahead log still holds the old pages."""
@@ -195,14 +198,16 @@ class Database:
             job()
         self._engine.dispose()
 
-    def _write(self, function: Callable[[Session], T]) -> T:
-        result = self._transact(self._writing if self._state == "ok" else self._writing_while_away, function)
+    def _write(self, function: Callable[[Session], T], who: str = "") -> T:
+        sessions = self._writing if self._state == "ok" else self._writing_while_away
+        result = self._transact(sessions, function, who)
         self._change_state("ok")  # a read proves too little: it goes on beside a lock, and on a full disk
         return result
 
-    def _transact(self, sessions: sessionmaker[Session], function: Callable[[Session], T]) -> T:
+    def _transact(self, sessions: sessionmaker[Session], function: Callable[[Session], T], who: str = "") -> T:
         try:
             with sessions.begin() as session:
+                session.info["who"] = who  # `audit.note` writes it down
                 return function(session)
         except DatabaseError as error:
             if not is_away(error):

@@ -101,9 +101,9 @@ class Feed:
 class Receiver:
     """One socket that takes pictures. It holds none itself: it takes the feed's newest at the moment it sends.
 
-    `camera_id` None takes all cameras. `emit` hands an event to the socket with an optional acknowledgement callback,
-    `is_drained` says whether all that was handed over has left for the network. `count_skipped` gets a camera and how
-    many of its pictures went by.
+    `camera_id` None takes all cameras that it `may` take. `emit` hands an event to the socket with an optional
+    acknowledgement callback, `is_drained` says whether all that was handed over has left for the network.
+    `count_skipped` gets a camera and how many of its pictures went by.
     """
 
     def __init__(
@@ -112,8 +112,10 @@ class Receiver:
         emit: Emit,
         is_drained: Callable[[], bool],
         count_skipped: Callable[[str, int], None],
+        may: Callable[[str], bool] = lambda _camera_id: True,
     ) -> None:
         self._camera_id = camera_id
+        self.may = may
         self._emit = emit
         self._is_drained = is_drained
         self._count_skipped = count_skipped
@@ -126,7 +128,7 @@ class Receiver:
 
     def wants(self, camera_id: str) -> bool:
         """Whether this receiver takes that camera's pictures."""
-        return self._camera_id is None or self._camera_id == camera_id
+        return self._camera_id in (None, camera_id) and self.may(camera_id)
 
     def offer(self, feed: Feed) -> None:
         """Note that the feed has a new picture; never blocks."""
@@ -203,9 +205,15 @@ class JpegFeeds:
         self._encoder = ThreadPoolExecutor(1, thread_name_prefix="surveillx-jpeg")
 
     @contextmanager
-    def receiver(self, camera_id: str | None, emit: Emit, is_drained: Callable[[], bool]) -> Iterator[Receiver]:
-        """A receiver that is offered pictures inside the `with` block; None is all cameras."""
-        receiver = Receiver(camera_id, emit, is_drained, self._skipped)
+    def receiver(
+        self,
+        camera_id: str | None,
+        emit: Emit,
+        is_drained: Callable[[], bool],
+        may: Callable[[str], bool] = lambda _camera_id: True,
+    ) -> Iterator[Receiver]:
+        """A receiver that is offered pictures inside the `with` block; None is all cameras that it `may` take."""
+        receiver = Receiver(camera_id, emit, is_drained, self._skipped, may)
         self._receivers.add(receiver)
         self.refresh()
         try:
@@ -229,9 +237,9 @@ class JpegFeeds:
             await receiver.tell(event, message)
 
     def post(self, camera_id: str, event: str, message: Message) -> None:
-        """Send a small message surely to all who take that camera's pictures; without a camera, to all."""
+        """Send a small message surely to all who take that camera's pictures; without a camera, to who may take all."""
         for receiver in self._receivers:
-            if not camera_id or receiver.wants(camera_id):
+            if receiver.wants(camera_id) or (not camera_id and receiver.may("")):
                 receiver.post(event, message)
 
     async def close(self) -> None:

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 import socketio
 
-from .access import COOKIE, Access, bearer
+from .access import Access, bearer, client_address
+from .callers import Caller
 from .config import Settings
 from .events import TYPES, AttendanceMarked, AttendanceRemoved, CameraChanged, Detections, EventBus, Face
 from .events import message as event_message
@@ -86,37 +87,50 @@ class LegacyStream:
 
     async def _connect(self, sid: str, environ: Mapping[str, Any], auth: object = None) -> None:
         wishes = auth if isinstance(auth, dict) else {}
-        if not self._may_view(environ, wishes.get("token")):
+        camera_id = None if wishes.get("camera_id") is None else str(wishes["camera_id"])
+        caller = self._caller(environ, wishes.get("token"))
+        if caller is None or not caller.may("view", camera_id):
             raise socketio.exceptions.ConnectionRefusedError("Sign-in needed")
-        camera_id = wishes.get("camera_id")
         connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
-        serving = self._serve(sid, None if camera_id is None else str(camera_id), connection.queue.empty)
+        serving = self._serve(sid, camera_id, connection.queue.empty, caller)
         self._clients[sid] = self._spawn(serving, f"jpeg-client-{sid}")
 
-    async def _serve(self, sid: str, camera_id: str | None, is_drained: Callable[[], bool]) -> None:
+    async def _serve(self, sid: str, camera_id: str | None, is_drained: Callable[[], bool], caller: Caller) -> None:
+        """Send pictures until the client goes, or may have none any more."""
+
+        def may(camera: str) -> bool:
+            return caller.may("view", camera)
+
         async def emit(event: str, message: Message, callback: Callable[..., None] | None) -> None:
             await self._server.emit(event, message, to=sid, namespace=NAMESPACE, callback=callback)
 
-        with self._feeds.receiver(camera_id, emit, is_drained) as receiver:
-            await receiver.run()
+        with self._feeds.receiver(camera_id, emit, is_drained, may) as receiver:
+            async with asyncio.TaskGroup() as group:
+                sending = group.create_task(receiver.run())
+                await self._access.until_lost(caller, "view", camera_id)
+                sending.cancel()
+        self._clients.pop(sid, None)  # disconnecting would cancel this task
+        await self._server.disconnect(sid, namespace=NAMESPACE)
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         logger.debug("client %s left: %s", sid, reason)
         if task := self._clients.pop(sid, None):
             task.cancel()
 
-    def _may_view(self, environ: Mapping[str, Any], token: object) -> bool:
+    def _caller(self, environ: Mapping[str, Any], token: object) -> Caller | None:
         """By the rules of `api.auth`: a shown token counts, wrong ones are limited, else the cookie decides."""
-        authorization = f"Bearer {token}" if isinstance(token, str) else environ.get("HTTP_AUTHORIZATION")
-        if not bearer(authorization):
-            return self._access.may_view(None, _view_cookie(environ.get("HTTP_COOKIE", "")))
-        address = (environ["asgi.scope"].get("client") or ("", 0))[0]
+        scope = environ["asgi.scope"]
+        shown = token if isinstance(token, str) else bearer(environ.get("HTTP_AUTHORIZATION"))
+        if not shown:
+            cookies = _cookies(environ.get("HTTP_COOKIE", ""))
+            return self._access.by_cookie(cookies) or self._access.anyone(scope)
+        address = client_address(scope)
         if self._access.guesses.wait_s(address):
-            return False
-        if not self._access.may_view(authorization, None):
+            return None
+        caller = self._access.by_token(shown)
+        if caller is None:
             self._access.guesses.add(address)
-            return False
-        return True
+        return caller
 
     async def _follow_events(self) -> None:
         with self._events.subscribe() as subscription:
@@ -237,9 +251,8 @@ def _legacy_face(face: Face) -> Message:
     }
 
 
-def _view_cookie(header: str) -> str | None:
+def _cookies(header: str) -> dict[str, str]:
     try:
-        morsel = SimpleCookie(header).get(COOKIE)
+        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
     except CookieError:
-        return None
-    return morsel.value if morsel else None
+        return {}

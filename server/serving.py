@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import uvicorn
 
+from .accounts import Accounts
 from .app import create_app
 from .config import Settings
+from .database import open_database
 from .errors import ConfigError
 
 logger = logging.getLogger("surveillx.serve")
@@ -43,7 +45,7 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
     Raises:
         ConfigError: a setting is unsafe or cannot be put into force.
     """
-    settings.require_safe_address()
+    require_credentials(settings)
     listening = listen(settings.host, settings.port)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -54,6 +56,8 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACE_S,
+        proxy_headers=True,
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
 
     def announce(url: str) -> None:
@@ -68,6 +72,35 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
     gc.collect()  # before the loop runs: 0.4 s
     server.run(sockets=[listening])
     return 0 if server.started else 1
+
+
+def require_credentials(settings: Settings) -> None:
+    """Refuse to open an unprotected server to the network; on loopback, say how to protect it.
+
+    Raises:
+        ConfigError: `host` is not loopback, nobody could sign in or publish, and `insecure` is off.
+    """
+    if settings.is_loopback or settings.insecure:
+        return
+    database = open_database(settings)
+    try:
+        known = Accounts(database).load_sync()
+    finally:
+        database.close()
+    missing = []
+    if not (
+        settings.view_token or settings.jwt_secret or settings.jwt_jwks_url or known.passwords or known.has("view")
+    ):
+        missing.append("nobody could sign in: `surveillx user add NAME --role admin` makes the first account")
+    if not (settings.publish_token or known.has("publish")):
+        missing.append(
+            "no camera could publish: `surveillx token add NAME --scope publish --camera ID` makes its token"
+        )
+    if missing:
+        raise ConfigError(
+            f"--host {settings.host} opens the server to the network, but {'; and '.join(missing)}. Or listen on "
+            "127.0.0.1, or pass --insecure if everyone on the network may watch and publish."
+        )
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -12,6 +12,7 @@ import secrets
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -21,6 +22,7 @@ from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 from av.video.frame import VideoFrame
 
 from .annotate import PictureKind
+from .callers import ANYONE, Caller, Right
 from .camera import Camera, Cameras
 from .config import Settings
 from .errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
@@ -56,12 +58,14 @@ class Session(ABC):
     """What publisher and viewer sessions share: negotiation, deadlines, close."""
 
     kind: ClassVar[Kind]
+    right: ClassVar[Right]
     peer_direction: ClassVar[Direction]
     codecs: ClassVar[tuple[str, ...]]
 
-    def __init__(self, camera: Camera, settings: Settings) -> None:
+    def __init__(self, camera: Camera, settings: Settings, owner: Caller = ANYONE) -> None:
         self.id = secrets.token_urlsafe(16)
         self.camera = camera
+        self.owner = owner
         self.ice: RemoteIce  # from `accept` on
         self.closed = asyncio.Event()
         self.has_connected = False
@@ -190,6 +194,7 @@ class PublisherSession(Session):
     """Receives a camera's video and drains it into the camera's newest-frame slot."""
 
     kind = "publisher"
+    right = "publish"
     peer_direction = "send"
     codecs = ("video/VP8", "video/H264")
 
@@ -254,13 +259,20 @@ class ViewerSession(Session):
     """Sends a camera's encoded pictures to one browser."""
 
     kind = "viewer"
+    right = "view"
     peer_direction = "receive"
     codecs = ("video/VP8", "video/H264")
 
     def __init__(
-        self, camera: Camera, settings: Settings, events: EventBus, start: RenditionName, picture: PictureKind
+        self,
+        camera: Camera,
+        settings: Settings,
+        owner: Caller,
+        events: EventBus,
+        start: RenditionName,
+        picture: PictureKind,
     ) -> None:
-        super().__init__(camera, settings)
+        super().__init__(camera, settings, owner)
         self.viewing = Viewing(camera.id, self.id, camera.broadcast, events, start, picture)
 
     def _prepare(self) -> None:
@@ -324,15 +336,15 @@ class SessionRegistry:
             ready.set()
             await asyncio.Event().wait()
 
-    async def publish(self, camera_id: str, offer_sdp: str) -> Opened:
-        """Open a publisher session.
+    async def publish(self, camera_id: str, offer_sdp: str, owner: Caller = ANYONE) -> Opened:
+        """Open a publisher session of `owner`, who may.
 
         Raises:
             Conflict: the camera has a publisher that is sending. BadRequest, TooLarge, UnsupportedMediaType: the
             offer. Unavailable: too many sessions.
         """
         self._check(PublisherSession, offer_sdp)
-        session = PublisherSession(self._cameras.open(camera_id), self._settings)
+        session = PublisherSession(self._cameras.open(camera_id), self._settings, owner)
         previous = session.camera.claim(session)
         if isinstance(previous, PublisherSession):
             previous.stop("another publisher took over")
@@ -344,10 +356,11 @@ class SessionRegistry:
         offer_sdp: str,
         start: RenditionName = "720p",
         picture: PictureKind = "annotated",
+        owner: Caller = ANYONE,
         *,
         needs_publisher: bool = False,
     ) -> Opened:
-        """Open a viewer session that begins with the rendition `start` of `picture`.
+        """Open a viewer session of `owner`, who may; it begins with the rendition `start` of `picture`.
 
         Without a publisher it shows the slate, unless the viewer `needs_publisher`.
 
@@ -363,7 +376,7 @@ class SessionRegistry:
                 reason="camera_offline",
                 headers={"Retry-After": "5"},
             )
-        return await self._open(ViewerSession(camera, self._settings, self._events, start, picture), offer_sdp)
+        return await self._open(ViewerSession(camera, self._settings, owner, self._events, start, picture), offer_sdp)
 
     def viewing(self, session_id: str) -> Viewing:
         """What a viewer's session is sent.
@@ -403,6 +416,20 @@ class SessionRegistry:
         session = self._get(session_id)
         session.stop("its owner closed it")
         await session.closed.wait()
+
+    def owner(self, session_id: str) -> Caller:
+        """Who opened a session.
+
+        Raises:
+            NotFound: it is not open.
+        """
+        return self._get(session_id).owner
+
+    def enforce(self, still_may: Callable[[Caller, Right, str], bool]) -> None:
+        """End the sessions of those who may no longer."""
+        for session in self._sessions.values():
+            if not still_may(session.owner, session.right, session.camera.id):
+                session.stop("its owner may no longer")
 
     def counts(self) -> Counter[Kind]:
         """How many sessions of each kind are open."""

@@ -15,6 +15,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from .callers import Role
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An aware datetime. SQLite stores UTC, PostgreSQL an instant.
@@ -165,7 +167,10 @@ class AnonymousAttendance(Base):
 
 
 class AuditLine(Base):
-    """What staff did, in words, and to whom; without a person's name, which the id leads to while there is one."""
+    """What somebody did, in words, and to whom; without a person's name, which the id leads to while there is one.
+
+    `who` is the account or token that did it; NULL in lines from before there were any.
+    """
 
     __tablename__ = "audit_lines"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
@@ -175,6 +180,7 @@ class AuditLine(Base):
     action: Mapped[str] = mapped_column(String(30))
     student_id: Mapped[int | None]
     words: Mapped[str] = mapped_column(Text)
+    who: Mapped[str | None] = mapped_column(String(120))
 
 
 class Visitor(Base):
@@ -212,3 +218,47 @@ class CameraName(Base):
 
     camera_id: Mapped[str] = mapped_column(String(100), primary_key=True)
     name: Mapped[str] = mapped_column(String(100))
+
+
+# The school's program may well have a table of users: ours have a name of their own.
+class Account(Base):
+    """Somebody who signs in with a name and a password (argon2id). `cameras`: ids with commas; NULL is all."""
+
+    __tablename__ = "surveillx_accounts"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    role: Mapped[Role] = mapped_column(String(20))
+    cameras: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class AccessToken(Base):
+    """What a program or a wall screen shows; of the token itself only the SHA-256."""
+
+    __tablename__ = "surveillx_tokens"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    label: Mapped[str] = mapped_column(String(100))
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    scope: Mapped[str] = mapped_column(String(20))
+    cameras: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class SignIn(Base):
+    """A browser that is signed in, with an account or a token; of its cookie only the SHA-256."""
+
+    __tablename__ = "surveillx_sign_ins"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(unique=True)
+    account_id: Mapped[int | None] = mapped_column(ForeignKey("surveillx_accounts.id", ondelete="CASCADE"), index=True)
+    token_id: Mapped[int | None] = mapped_column(ForeignKey("surveillx_tokens.id", ondelete="CASCADE"), index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 
 from server.access import Access
+from server.accounts import Accounts
 from server.api import problems
 from server.api.parts import Parts
 from server.attendance import AttendanceStore
@@ -62,7 +63,7 @@ def make_parts(settings: Settings) -> Parts:
         words=words,
         metrics=metrics,
         events=events,
-        access=Access(settings.publish_token, settings.view_token),
+        access=Access(settings, Accounts(database)),
         database=database,
         people=people,
         compared=ComparedPeople(people),

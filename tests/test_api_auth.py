@@ -11,13 +11,15 @@ from typing import Literal
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, Request, WebSocket
+from fastapi import APIRouter, Request, WebSocket
 from pydantic import BaseModel, ConfigDict
 from websockets.asyncio.client import connect
 
 from server.access import COOKIE, GUESSES
 from server.api import auth
-from server.api.auth import require_either, require_publish, require_view, same_site_path
+from server.api.auth import PUBLISH as MAY_PUBLISH
+from server.api.auth import VIEW as MAY_VIEW
+from server.api.auth import VIEW_OR_PUBLISH, same_site_path
 from server.errors import Unavailable
 from tests.api_app import Served, serving
 
@@ -34,14 +36,14 @@ class Offer(BaseModel):
     type: Literal["offer"]
 
 
-@router.api_route("/view", methods=["GET", "POST"], dependencies=[Depends(require_view)])
-@router.post("/publish", dependencies=[Depends(require_publish)])
-@router.post("/either", dependencies=[Depends(require_either)])
+@router.api_route("/view", methods=["GET", "POST"], dependencies=[MAY_VIEW])
+@router.post("/publish", dependencies=[MAY_PUBLISH])
+@router.post("/either", dependencies=[VIEW_OR_PUBLISH])
 async def passed() -> str:
     return "in"
 
 
-@router.websocket("/ws", dependencies=[Depends(require_view)])
+@router.websocket("/ws", dependencies=[MAY_VIEW])
 async def socket(socket: WebSocket) -> None:
     await socket.accept()
     await socket.send_text("in")
@@ -105,8 +107,8 @@ async def test_tokens_open_their_doors(closed: Served) -> None:
         (AS_PUBLISHER, "/publish", 200),
         (AS_VIEWER, "/either", 200),
         (AS_PUBLISHER, "/either", 200),
-        (AS_PUBLISHER, "/view", 401),
-        (AS_VIEWER, "/publish", 401),
+        (AS_PUBLISHER, "/view", 403),
+        (AS_VIEWER, "/publish", 403),
         ({}, "/view", 401),
         ({}, "/publish", 401),
         ({}, "/either", 401),
@@ -248,8 +250,8 @@ async def test_websockets_are_told_why(closed: Served) -> None:
     ours = {"Origin": f"http://{closed.host}"}
     assert (await close_code(closed, "/ws", AS_VIEWER))[0] == 1000
     assert (await close_code(closed, "/ws", {**cookie, **ours}))[0] == 1000
-    assert await close_code(closed, "/ws", {}) == (1008, "Sign in with the view token first.")
-    assert await close_code(closed, f"/ws?token={VIEW}", {}) == (1008, "Sign in with the view token first.")
+    assert await close_code(closed, "/ws", {}) == (1008, "Sign in first.")
+    assert await close_code(closed, f"/ws?token={VIEW}", {}) == (1008, "Sign in first.")
     code, reason = await close_code(closed, "/ws", cookie)
     assert code == 1008
     assert "Another site's page" in reason

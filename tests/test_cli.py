@@ -57,7 +57,7 @@ def test_version() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for command in ("serve", "demo", "enroll", "publish", "bench"):
+    for command in ("serve", "demo", "enroll", "publish", "bench", "user", "token"):
         result = run(command, "--help")
         assert result.returncode == 0
         assert command in result.stdout
@@ -66,7 +66,7 @@ def test_every_command_explains_itself() -> None:
 def test_a_public_address_without_tokens_is_refused_with_advice(tmp_path: Path) -> None:
     result = run("serve", "--host", "0.0.0.0", "--data", tmp_path)
     assert result.returncode == 2
-    for word in ("SURVEILLX_PUBLISH_TOKEN", "SURVEILLX_VIEW_TOKEN", "--insecure", "127.0.0.1"):
+    for word in ("surveillx user add", "surveillx token add", "--insecure", "127.0.0.1"):
         assert word in result.stderr
     assert "Traceback" not in result.stderr
 
@@ -130,3 +130,27 @@ def test_enrolling_and_its_refusals(tmp_path: Path) -> None:
         assert file.name in refused.stderr
         assert words in refused.stderr
         assert "Traceback" not in refused.stderr
+
+
+def test_accounts_and_tokens_by_command(tmp_path: Path) -> None:
+    def surveillx(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "server.cli", *arguments, "--data", str(tmp_path)]
+        return subprocess.run(
+            command, check=False, cwd=REPOSITORY, input=typed, capture_output=True, text=True, timeout=60
+        )
+
+    made = surveillx("user", "add", "Ada", "--role", "viewer", "--camera", "1", typed="ten letters and more\n")
+    assert (made.returncode, made.stdout) == (0, "Ada may sign in now (viewer).\n")
+    short = surveillx("user", "add", "Bob", typed="short\n")
+    assert short.returncode == 1
+    assert "10 characters" in short.stderr
+    assert surveillx("user", "list").stdout == "Ada\tviewer\tcameras 1\n"
+    token = surveillx("token", "add", "PC 12", "--camera", "12", "--days", "7")
+    assert token.stdout.startswith("svx_")
+    assert "not shown again" in token.stderr
+    listed = surveillx("token", "list").stdout
+    assert listed.startswith("1\tPC 12\tpublish\tcameras 12\tuntil 20")
+    assert token.stdout.strip() not in listed
+    assert surveillx("token", "revoke", "1").stdout == "Token PC 12 is revoked.\n"
+    assert "no account" in surveillx("user", "remove", "Eve").stderr
+    assert surveillx("user", "remove", "ada").stdout == "ada is removed.\n"

@@ -133,22 +133,13 @@ def test_a_secret_of_the_wrong_kind_is_not_shown(file: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
-def test_loopback_needs_no_tokens(host: str) -> None:
+def test_what_is_loopback(host: str) -> None:
     assert Settings(host=host).is_loopback
-    Settings(host=host).require_safe_address()
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "school.example", "", "localhost.example"])
-def test_any_other_address_needs_both_tokens(host: str) -> None:
+def test_what_is_not(host: str) -> None:
     assert not Settings(host=host).is_loopback
-    with pytest.raises(ConfigError, match="SURVEILLX_PUBLISH_TOKEN and SURVEILLX_VIEW_TOKEN are not set"):
-        Settings(host=host).require_safe_address()
-    with pytest.raises(ConfigError, match="SURVEILLX_VIEW_TOKEN is not set") as caught:
-        Settings(host=host, publish_token="s3cret").require_safe_address()
-    assert "--insecure" in caught.value.detail
-    assert "s3cret" not in caught.value.detail
-    Settings(host=host, insecure=True).require_safe_address()
-    Settings(host=host, publish_token="a", view_token="b").require_safe_address()
 
 
 def test_the_database_is_in_the_data_folder_unless_told(tmp_path: Path) -> None:

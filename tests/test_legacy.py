@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -29,9 +30,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from server import jpeg
-from server.access import COOKIE, GUESSES, Access
+from server.access import COOKIE, GUESSES, Access, view_cookie
+from server.accounts import Accounts
 from server.camera import FrameTap
 from server.config import Settings
+from server.database import Database
 from server.events import AttendanceMarked, AttendanceRemoved, CameraChanged, Detections, EventBus, Face
 from server.events import message as event_message
 from server.jpeg import LETTERS_WAITING, JpegFeeds, Message, Picture, Receiver, encode_jpeg, frame_message
@@ -105,7 +108,9 @@ async def serving(settings: Settings | None = None, photo: Rgb | None = None) ->
     settings = settings or Settings()
     camera = ClipCamera("1", astronaut()[:256, :256].copy() if photo is None else photo)
     cameras, events, metrics = ClipCameras([camera]), EventBus(), Metrics()
-    access = Access(settings.publish_token, settings.view_token)
+    folder = TemporaryDirectory(prefix="surveillx-")
+    database = Database(f"sqlite:///{folder.name}/surveillx.db")
+    access = Access(settings, Accounts(database))
     stream = LegacyStream(settings, metrics, events, access, cameras)
     app = Starlette(routes=[Mount("/socket.io", stream.asgi)])
     listening = socket.create_server(("127.0.0.1", 0))
@@ -123,6 +128,9 @@ async def serving(settings: Settings | None = None, photo: Rgb | None = None) ->
             server.should_exit = True
             await served
             filming.cancel()
+            access.passwords.close()
+            await database.aclose()
+            folder.cleanup()
 
 
 @asynccontextmanager
@@ -264,7 +272,7 @@ async def test_two_clients_share_one_encode() -> None:
         (None, {"Cookie": f"{COOKIE}=view"}, False),
         ({"token": "view"}, {}, True),
         (None, {"Authorization": "Bearer view"}, True),
-        (None, {"Cookie": f"a=b; {COOKIE}={Access('', 'view').view_cookie()}"}, True),
+        (None, {"Cookie": f"a=b; {COOKIE}={view_cookie('view')}"}, True),
     ],
 )
 async def test_only_those_who_may_view_are_admitted(

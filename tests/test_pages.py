@@ -12,7 +12,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from server.access import COOKIE, Access
+from server.access import COOKIE, view_cookie
 from server.api.pages import WEB
 
 from .live import Live, live
@@ -105,7 +105,7 @@ async def test_signing_in_by_form_without_scripts_leads_to_the_page(closed: Live
 
 async def test_programs_may_show_the_token_instead(closed: Live) -> None:
     assert (await closed.http.get("/", headers={"Authorization": "Bearer view"})).status_code == 200
-    cookie = {"Cookie": f"{COOKIE}={Access('', 'view').view_cookie()}"}
+    cookie = {"Cookie": f"{COOKIE}={view_cookie('view')}"}
     assert (await closed.http.get("/", headers=cookie)).status_code == 200
     assert (await closed.http.get("/", headers={"Cookie": f"{COOKIE}=view"})).status_code == 303
 

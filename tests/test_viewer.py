@@ -298,7 +298,8 @@ async def test_signing_in_is_asked_for_once_and_again_when_it_is_void(browsing: 
         await page.get_by_label("View token").fill("view")
         await page.get_by_role("button", name="Sign in").click()
         await shows(page, transport="webrtc")
-        await page.get_by_role("button", name="Sign out").click()
+        await page.get_by_text("view token").click()
+        await page.get_by_role("button", name="Sign out", exact=True).click()
         await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 

@@ -16,7 +16,8 @@
  *   classes: string[], cameras: string[] }} DayAttendance
  * @typedef {Attendance & { track_id: number | null, margin: number | null, looks: number | null, model: string | null,
  *   threshold: number | null, has_crop: boolean, has_face: boolean }} Proof
- * @typedef {{ id: number, at: string, action: string, person_id: number | null, words: string }} AuditRecord
+ * @typedef {{ id: number, at: string, action: string, person_id: number | null, words: string,
+ *   who: string | null }} AuditRecord
  * @typedef {{ id: number, first_seen: string, last_seen: string, appearances: number, camera_id: string, faces: number,
  *   resembles: { id: number, name: string, distance: number } | null }} Visitor
  * @typedef {{ threshold: number, false_marks: number, low: number, high: number, at_risk: number, often: string }} Rates

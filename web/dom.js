@@ -7,10 +7,11 @@
  * @template {Element} T
  * @param {string} selector
  * @param {new () => T} kind
+ * @param {ParentNode} [within]
  * @returns {T}
  */
-export function find(selector, kind) {
-  const found = document.querySelector(selector);
+export function find(selector, kind, within = document) {
+  const found = within.querySelector(selector);
   if (!(found instanceof kind)) {
     throw new Error(`The page has no ${kind.name} at ${selector}`);
   }

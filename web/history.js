@@ -48,10 +48,11 @@ export class AuditHistory {
  * @param {import("./api.js").AuditRecord} record
  * @param {string | undefined} name
  */
-function line({ at, words }, name) {
+function line({ at, words, who }, name) {
   return element("li", {}, [
     element("time", { dateTime: at, textContent: strings.moment(at) }),
     ...(name ? [element("strong", { textContent: name, dir: "auto" })] : []),
     element("span", { textContent: words }),
+    ...(who ? [element("span", { className: "quiet", textContent: who, dir: "auto" })] : []),
   ]);
 }

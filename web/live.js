@@ -40,8 +40,11 @@ async function refresh() {
   /** @type {import("./api.js").CameraStatus[]} */
   const all = await request("/api/cameras");
   all.forEach((camera) => cameras.learn(camera.id, camera));
-  const rows = await roll.load(day);
-  rows.forEach(recall);
+  // Today's attendance is for staff.
+  if (!panel.hidden) {
+    const rows = await roll.load(day);
+    rows.forEach(recall);
+  }
 }
 
 /** @param {import("./api.js").Attendance} row */

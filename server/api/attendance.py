@@ -16,10 +16,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..dayview import AbsentPerson, DayAttendance, Filters
 from ..errors import BadRequest
 from ..events import AttendanceMarked
-from .auth import require_view
+from .auth import STAFF
 from .parts import PartsDep
 
-router = APIRouter(tags=["attendance"], dependencies=[Depends(require_view)])
+router = APIRouter(tags=["attendance"], dependencies=[STAFF])
 
 COLUMNS = (
     "id",

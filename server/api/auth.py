@@ -1,9 +1,11 @@
-"""Who may do what: dependencies for the routes, and signing in with a cookie.
+"""Who asks, and what they may: the dependencies of the routes, and signing in and out with a cookie.
 
 Programs send `Authorization: Bearer TOKEN`. A browser signs in once at `POST /login` and is known by an HttpOnly
 cookie; because it sends that cookie whoever's page asks, everything but reading then also needs an `Origin` of our own
-(https://owasp.org/www-community/attacks/csrf). A token in a URL is never accepted. The dependencies work for requests
-and for WebSockets; `problems` turns what they raise into 401, 403 or 429, or into close code 1008.
+(https://owasp.org/www-community/attacks/csrf). A token in a URL is never accepted. Every route is public, or names the
+right it needs (`VIEW`, `STAFF`, ...), and calls `allow` once it has loaded the camera or the session that is asked for.
+The dependencies work for requests and for WebSockets; `problems` turns what they raise into 401, 403 or 429, or into
+close code 1008.
 """
 
 from __future__ import annotations
@@ -11,19 +13,19 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from typing import Annotated
 from urllib.parse import parse_qs, urlsplit
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import RedirectResponse, Response
 
-from ..access import COOKIE, bearer
+from ..access import COOKIE, DAY_S, bearer, client_address
+from ..callers import Caller, Right, acting, allow
 from ..errors import BadRequest, Forbidden, SurveillxError, Unauthorized, UnsupportedMediaType
 from .embedding import authorization
 from .parts import Parts, PartsDep
 
-COOKIE_MAX_AGE_S = 30 * 24 * 3600
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 FORM = "application/x-www-form-urlencoded"
@@ -33,81 +35,90 @@ router = APIRouter(tags=["auth"])
 
 
 class TooManyGuesses(SurveillxError):
-    """Wrong tokens came too often from this address."""
+    """Wrong tokens or passwords came too often from this address."""
 
     status = 429
     title = "Too many attempts"
 
 
-async def require_view(connection: HTTPConnection, parts: PartsDep) -> None:
-    """Let only viewers pass: by bearer token, or by cookie and from our own page.
+async def find_caller(connection: HTTPConnection, parts: PartsDep) -> Caller:
+    """Who asks: by bearer token, else by cookie and from our own page, else anyone.
 
     Raises:
-        Unauthorized, Forbidden, TooManyGuesses: see above.
+        Unauthorized: a wrong token. Forbidden: another site's page. TooManyGuesses: too many wrong tokens.
     """
-    header = authorization(connection)
-    if bearer(header):
-        _try(connection, parts, lambda: parts.access.may_view(header, None))
-    elif not parts.access.may_view(None, connection.cookies.get(COOKIE)):
-        raise Unauthorized("Sign in with the view token first.")
-    elif not (parts.access.view_is_open and _is_allowed(connection, parts)):
-        _require_same_origin(connection, is_needed=not parts.access.view_is_open)
-
-
-async def require_publish(connection: HTTPConnection, parts: PartsDep) -> None:
-    """Let only publishers pass, by bearer token.
-
-    Raises:
-        Unauthorized, Forbidden, TooManyGuesses: see above.
-    """
-    header = connection.headers.get("authorization")
-    if bearer(header):
-        _try(connection, parts, lambda: parts.access.may_publish(header))
-    elif not parts.access.may_publish(None):
-        raise Unauthorized("Publishing needs the publish token (SURVEILLX_PUBLISH_TOKEN).")
+    if token := bearer(authorization(connection)):
+        caller = _by_token(connection, parts, token)
+    elif found := parts.access.by_cookie(connection.cookies):
+        _require_same_origin(connection, is_needed=True)
+        caller = found
     else:
-        _require_same_origin(connection, is_needed=False)
-
-
-async def require_either(connection: HTTPConnection, parts: PartsDep) -> None:
-    """Let publishers and viewers pass.
-
-    Raises:
-        Unauthorized, Forbidden, TooManyGuesses: see above.
-    """
-    header = connection.headers.get("authorization")
-    if parts.access.may_publish(None):
-        if not _is_allowed(connection, parts):
+        caller = parts.access.anyone(connection.scope)
+        if caller.rights and connection.headers.get("origin") not in parts.settings.allowed_origins:
             _require_same_origin(connection, is_needed=False)
-    elif bearer(header):
-        _try(connection, parts, lambda: parts.access.may_publish(header) or parts.access.may_view(header, None))
-    else:
-        await require_view(connection, parts)
+    acting.set(_signature(connection, caller))
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(find_caller)]
+
+
+class Needs:
+    """A dependency that lets pass who has one of `rights`, for any camera."""
+
+    def __init__(self, *rights: Right) -> None:
+        self.rights = rights
+
+    async def __call__(self, caller: CallerDep) -> None:
+        """Let pass, or not.
+
+        Raises:
+            Unauthorized, Forbidden, TooManyGuesses: see `find_caller` and `allow`.
+        """
+        if not any(caller.may(right) for right in self.rights):
+            allow(caller, self.rights[0])
+
+
+VIEW, PUBLISH, STAFF = Depends(Needs("view")), Depends(Needs("publish")), Depends(Needs("staff"))
+METRICS, ADMIN = Depends(Needs("metrics")), Depends(Needs("admin"))
+VIEW_OR_PUBLISH = Depends(Needs("view", "publish"))
 
 
 @router.post("/login")
 async def login(request: Request, parts: PartsDep) -> Response:
-    """Exchange the view token for a cookie; `token` and `next` come as a form or as JSON."""
+    """Exchange `name` and `password`, or a `token`, for a cookie; with `next` they come as a form or as JSON."""
     _require_same_origin(request, is_needed=False)
     fields = await _fields(request)
-    header = f"Bearer {fields.get('token', '')}"
-    _try(request, parts, lambda: parts.access.may_view(header, None))
-    response = _done(request, same_site_path(fields.get("next", "")))
-    response.set_cookie(
-        COOKIE,
-        parts.access.view_cookie(),
-        max_age=COOKIE_MAX_AGE_S,
-        httponly=True,
-        samesite="strict",
-        secure=request.url.scheme == "https",
-    )
-    return response
+    _require_patience(request, parts)
+    name, token = fields.get("name", ""), fields.get("token", "")
+    if name:
+        # Counted before it is looked at: many at once are as many guesses.
+        parts.access.guesses.add(client_address(request.scope))
+        secret = await parts.access.sign_in_by_name(name, fields.get("password", ""))
+    else:
+        secret = await parts.access.sign_in_by_token(token)
+    if secret is None:
+        if not name:
+            parts.access.guesses.add(client_address(request.scope))
+        acting.set(f"({client_address(request.scope)})")
+        parts.audit.later("sign_in_refused", "A wrong name, password or token.", once=True)
+        raise Unauthorized("The name or the password is wrong." if name else "This is not the right token.")
+    if name:
+        parts.access.guesses.forgive(client_address(request.scope))
+    return _signed_in(request, parts, secret, same_site_path(fields.get("next", "")))
 
 
 @router.post("/logout")
-async def logout(request: Request) -> Response:
-    """Take the cookie back."""
+async def logout(request: Request, parts: PartsDep) -> Response:
+    """Take the cookie back; with `everywhere`, sign the account out of every browser."""
     _require_same_origin(request, is_needed=False)
+    fields = await _fields(request) if await request.body() else {}
+    caller = parts.access.by_cookie(request.cookies)
+    if caller is not None:
+        acting.set(_signature(request, caller))
+        everywhere = bool(fields.get("everywhere"))
+        await parts.access.sign_out(request.cookies.get(COOKIE, ""), everywhere=everywhere)
+        parts.audit.later("signed_out", "Signed out everywhere." if everywhere else "Signed out.")
     response = _done(request, "/login")
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
@@ -121,26 +132,47 @@ def same_site_path(target: str) -> str:
     return target if re.fullmatch(r"/(?![/\\])[^\\\x00-\x20\x7f]*", target) else "/"
 
 
-def _try(connection: HTTPConnection, parts: Parts, is_right: Callable[[], bool]) -> None:
+def _signed_in(request: Request, parts: Parts, secret: str, target: str) -> Response:
+    caller = parts.access.by_cookie({COOKIE: secret})
+    if caller is not None:
+        acting.set(_signature(request, caller))
+        parts.audit.later("signed_in", "Signed in.")
+    response = _done(request, target)
+    response.set_cookie(
+        COOKIE,
+        secret,
+        max_age=int(parts.settings.sign_in_days * DAY_S),
+        httponly=True,
+        samesite="strict",
+        secure=request.url.scheme == "https",
+    )
+    return response
+
+
+def _by_token(connection: HTTPConnection, parts: Parts, token: str) -> Caller:
     """Look at a token, unless too many wrong ones came from there just now.
 
     The right one waits as well: if it passed, guessing would go on through the refusals.
     """
-    address = connection.client.host if connection.client else ""
-    wait_s = parts.access.guesses.wait_s(address)
-    if wait_s:
+    _require_patience(connection, parts)
+    caller = parts.access.by_token(token)
+    if caller is None:
+        parts.access.guesses.add(client_address(connection.scope))
+        raise Unauthorized("This is not the right token, or it has expired or was revoked.")
+    return caller
+
+
+def _require_patience(connection: HTTPConnection, parts: Parts) -> None:
+    if wait_s := parts.access.guesses.wait_s(client_address(connection.scope)):
         raise TooManyGuesses(
-            "Too many wrong tokens came from this address. Wait a minute, then try again.",
+            "Too many wrong tokens or passwords came from this address. Wait a minute, then try again.",
             headers={"Retry-After": str(math.ceil(wait_s))},
         )
-    if not is_right():
-        parts.access.guesses.add(address)
-        raise Unauthorized("This is not the right token.")
 
 
-def _is_allowed(connection: HTTPConnection, parts: Parts) -> bool:
-    """Whether a page asks that may embed the player."""
-    return connection.headers.get("origin") in parts.settings.allowed_origins
+def _signature(connection: HTTPConnection, caller: Caller) -> str:
+    """How the audit calls a caller: by name, and where there is none, by address."""
+    return caller.name if caller.credential else f"{caller.name} ({client_address(connection.scope)})"
 
 
 def _require_same_origin(connection: HTTPConnection, *, is_needed: bool) -> None:
@@ -179,7 +211,7 @@ async def _fields(request: Request) -> dict[str, str]:
             return {name: value for name, value in json.loads(body).items() if isinstance(value, str)}
     except (ValueError, AttributeError, RecursionError) as error:
         raise BadRequest("The body cannot be read.") from error
-    raise UnsupportedMediaType(f"Send the token as {JSON} or {FORM}.")
+    raise UnsupportedMediaType(f"Send this as {JSON} or {FORM}.")
 
 
 def _content_type(request: Request) -> str:

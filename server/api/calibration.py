@@ -9,10 +9,10 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from ..recognition.calibration import Assumptions, Calibration, calibrate
 from ..recognition.chart import chart
-from .auth import require_view
+from .auth import STAFF
 from .parts import PartsDep
 
-router = APIRouter(tags=["calibration"], dependencies=[Depends(require_view)])
+router = APIRouter(tags=["calibration"], dependencies=[STAFF])
 
 
 async def assumed(

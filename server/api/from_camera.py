@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from base64 import b64encode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 
 from ..errors import Unprocessable
 from ..recognition.photos import ExaminedPhoto
-from .auth import require_view
+from .auth import STAFF
 from .parts import Parts, PartsDep
 from .people import Change, Person, refresh, shown
 
-router = APIRouter(prefix="/api/people/from-camera", tags=["people"], dependencies=[Depends(require_view)])
+router = APIRouter(prefix="/api/people/from-camera", tags=["people"], dependencies=[STAFF])
 
 
 class Face(BaseModel):

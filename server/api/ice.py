@@ -7,16 +7,16 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Response
 
 from ..turn import ice_servers
-from .auth import require_either
+from .auth import VIEW_OR_PUBLISH
 from .parts import PartsDep
 
 router = APIRouter(prefix="/api", tags=["signalling"])
 
 
-@router.get("/ice-servers", dependencies=[Depends(require_either)])
+@router.get("/ice-servers", dependencies=[VIEW_OR_PUBLISH])
 async def servers(response: Response, parts: PartsDep) -> list[dict[str, Any]]:
     """As `RTCPeerConnection` takes them: urls, username and credential; an empty list without a TURN server."""
     response.headers["Cache-Control"] = "no-store"

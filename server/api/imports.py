@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..roster import Roster, assign, read_folder
 from ..roster_csv import read_csv
-from .auth import require_view
+from .auth import STAFF
 from .parts import PartsDep
 
 MAX_FILES = 20_000
 MAX_PATH_CHARACTERS = 1000
 MAX_CSV_CHARACTERS = 2_000_000
 
-router = APIRouter(prefix="/api/people/import", tags=["people"], dependencies=[Depends(require_view)])
+router = APIRouter(prefix="/api/people/import", tags=["people"], dependencies=[STAFF])
 
 
 class Folder(BaseModel):

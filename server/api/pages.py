@@ -1,11 +1,11 @@
-"""The pages, and the files they load under `/static`. Whoever may not view is sent to the sign-in page first."""
+"""The pages, and the files they load under `/static`. Whoever may not open one is sent to the sign-in page first."""
 
 from __future__ import annotations
 
 from datetime import date as Date  # noqa: N812 - the query's name is `date`
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import RedirectResponse, Response
@@ -14,8 +14,9 @@ from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 from starlette.types import Scope
 
-from ..access import COOKIE
-from .auth import same_site_path
+from ..callers import Caller, Right
+from ..errors import Unauthorized
+from .auth import find_caller, same_site_path
 from .parts import PartsDep
 from .parts import parts as parts_of
 
@@ -62,7 +63,7 @@ router = APIRouter(include_in_schema=False)
 
 
 class SignInFirst(HTTPException):
-    """The page needs view access; carries the way to the sign-in page and back."""
+    """The page needs somebody who may open it; carries the way to the sign-in page and back."""
 
     def __init__(self, request: Request) -> None:
         target = request.url.path + (f"?{request.url.query}" if request.url.query else "")
@@ -71,59 +72,70 @@ class SignInFirst(HTTPException):
         )
 
 
-async def require_view_or_sign_in(request: Request, parts: PartsDep) -> None:
-    """Let viewers pass.
+async def require_visitor(request: Request, parts: PartsDep) -> None:
+    """Let pass who may open the page that is asked for.
 
     Raises:
-        SignInFirst: the browser has neither the cookie nor a header.
+        SignInFirst: who asks may not.
     """
-    if not parts.access.may_view(request.headers.get("authorization"), request.cookies.get(COOKIE)):
+    try:
+        caller = await find_caller(request, parts)
+    except Unauthorized:
+        raise SignInFirst(request) from None
+    if not caller.may(_right(request.url.path)):
         raise SignInFirst(request)
+    request.state.caller = caller
 
 
-SignedIn = Depends(require_view_or_sign_in)
+def _right(path: str) -> Right:
+    """What opening a page needs."""
+    return "view" if path == "/" else "staff"
 
 
-@router.get("/", dependencies=[SignedIn])
+Visitor = Depends(require_visitor)
+
+
+@router.get("/", dependencies=[Visitor])
 async def live(request: Request, parts: PartsDep, kiosk: str = "") -> Response:
     """Every camera, and who is present today; `kiosk` 1: the cameras alone, for a wall screen."""
-    cameras = [{"id": camera.id, "name": camera.name} for camera in parts.cameras.all()]
+    caller: Caller = request.state.caller
+    watched = [camera for camera in parts.cameras.all() if caller.may("view", camera.id)]
+    cameras = [{"id": camera.id, "name": camera.name} for camera in watched]
     # A wall screen chooses its cameras in the browser, and stays for weeks: the first second does not matter to it.
     is_kiosk = kiosk == "1"
-    posters = (
-        [] if is_kiosk else [camera.id for camera in parts.cameras.all() if camera.state == "online"][:MAX_POSTERS]
-    )
+    posters = [] if is_kiosk else [camera.id for camera in watched if camera.state == "online"][:MAX_POSTERS]
     today = parts.attendance.today()
-    return _page(request, "live.html", cameras=cameras, posters=posters, today=today, kiosk=is_kiosk)
+    has_roll = caller.may("staff")
+    return _page(request, "live.html", cameras=cameras, posters=posters, today=today, kiosk=is_kiosk, has_roll=has_roll)
 
 
-@router.get("/people", dependencies=[SignedIn])
+@router.get("/people", dependencies=[Visitor])
 async def people(request: Request) -> Response:
     """Who is enrolled."""
     return _page(request, "people.html")
 
 
-@router.get("/attendance", dependencies=[SignedIn])
+@router.get("/attendance", dependencies=[Visitor])
 async def attendance(request: Request, parts: PartsDep, date: str = "") -> Response:
     """One day's attendance; a day that is none shows today."""
     today = parts.attendance.today()
     return _page(request, "attendance.html", today=today, day=_day(date) or today)
 
 
-@router.get("/visitors", dependencies=[SignedIn])
+@router.get("/visitors", dependencies=[Visitor])
 async def visitors(request: Request, parts: PartsDep) -> Response:
     """Unknown faces, and for how long they are kept."""
     settings = parts.settings
     return _page(request, "visitors.html", is_on=settings.visitors, days=settings.visitors_days)
 
 
-@router.get("/system", dependencies=[SignedIn])
+@router.get("/system", dependencies=[Visitor])
 async def system(request: Request) -> Response:
     """How the server is, and what to do where something is wrong."""
     return _page(request, "system.html")
 
 
-@router.get("/calibration", dependencies=[SignedIn])
+@router.get("/calibration", dependencies=[Visitor])
 async def calibration(request: Request) -> Response:
     """Will it work?"""
     return _page(request, "calibration.html")
@@ -132,10 +144,12 @@ async def calibration(request: Request) -> Response:
 @router.get("/login")
 async def login(request: Request, parts: PartsDep, next: str = "/") -> Response:  # noqa: A002
     """The sign-in form, unless there is no need for it."""
-    target = same_site_path(next)
-    if parts.access.may_view(None, request.cookies.get(COOKIE)):
+    target, access = same_site_path(next), parts.access
+    caller = access.by_cookie(request.cookies) or access.anyone(request.scope)
+    if caller.may(_right(urlsplit(target).path)):
         return RedirectResponse(target, 303, {"Cache-Control": "no-store"})
-    return _page(request, "login.html", next=target)
+    ways = {"by_name": access.has_accounts, "by_token": access.has_view_token}
+    return _page(request, "login.html", next=target, signed_in_as=caller.name if caller.credential else "", **ways)
 
 
 class Assets(StaticFiles):
@@ -163,12 +177,13 @@ def mount_static(app: FastAPI) -> None:
 def _page(request: Request, template: str, **content: Any) -> Response:
     """A page in its frame; `page` marks the place in the navigation, which the sign-in page does not have."""
     is_inside, parts = template != "login.html", parts_of(request)
+    caller: Caller | None = request.state.caller if is_inside else None
     frame = {
         "t": parts.words,
-        "pages": PAGES,
+        "pages": [(path, name) for path, name in PAGES if caller is not None and caller.may(_right(path))],
         "page": request.url.path if is_inside else None,
         "section": SECTIONS.get(request.url.path),
-        "may_sign_out": is_inside and not parts.access.view_is_open,
+        "signed_in_as": caller.name if caller is not None and caller.credential else "",
     }
     return templates.TemplateResponse(request, template, {**frame, **content}, headers=HEADERS)
 

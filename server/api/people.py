@@ -7,16 +7,16 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Path, Request, Response
+from fastapi import APIRouter, Path, Request, Response
 from pydantic import BaseModel, ConfigDict
 
 from ..recognition.identity import cleaned_class, identity
 from ..recognition.people import PersonChanges, PersonRecord
-from .auth import require_view
+from .auth import STAFF
 from .forms import photo_form
 from .parts import Parts, PartsDep
 
-router = APIRouter(prefix="/api/people", tags=["people"], dependencies=[Depends(require_view)])
+router = APIRouter(prefix="/api/people", tags=["people"], dependencies=[STAFF])
 
 # Ids of the databases end there; without the bound a larger number would be an error of theirs.
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]

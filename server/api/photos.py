@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
-from .auth import require_view
+from .auth import STAFF
 from .forms import photo_form
 from .parts import PartsDep
 from .people import NOT_STORED, Person, RowId, refresh, shown
 
-router = APIRouter(prefix="/api/people/{person_id}/photos", tags=["people"], dependencies=[Depends(require_view)])
+router = APIRouter(prefix="/api/people/{person_id}/photos", tags=["people"], dependencies=[STAFF])
 
 
 class Photo(BaseModel):

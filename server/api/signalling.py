@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..annotate import PictureKind
+from ..callers import allow_owner
 from ..errors import Unprocessable, UnsupportedMediaType
 from ..renditions import RenditionName
-from .auth import require_either, require_publish, require_view
+from .auth import PUBLISH, VIEW, VIEW_OR_PUBLISH, CallerDep
+from .opening import Wanted, open_publisher, open_viewer
 from .parts import PartsDep
 
 router = APIRouter(prefix="/webrtc", tags=["signalling"])
@@ -66,25 +68,27 @@ async def require_json(request: Request) -> None:
         raise UnsupportedMediaType("Send the offer with Content-Type: application/json.")
 
 
-@router.post("/streamer", dependencies=[Depends(require_publish), Depends(require_json)])
-async def publish(offer: Offer, parts: PartsDep) -> Answer:
+@router.post("/streamer", dependencies=[PUBLISH, Depends(require_json)])
+async def publish(offer: Offer, parts: PartsDep, caller: CallerDep) -> Answer:
     """A camera PC offers its picture."""
-    opened = await parts.sessions.publish(str(offer.camera_id), offer.sdp)
+    opened = await open_publisher(parts, caller, str(offer.camera_id), offer.sdp)
     return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 
-@router.post("/viewer", dependencies=[Depends(require_view), Depends(require_json)])
-async def view(offer: ViewerOffer, parts: PartsDep) -> Answer:
+@router.post("/viewer", dependencies=[VIEW, Depends(require_json)])
+async def view(offer: ViewerOffer, parts: PartsDep, caller: CallerDep) -> Answer:
     """A browser asks for a camera's picture."""
-    opened = await parts.sessions.view(str(offer.camera_id), offer.sdp, offer.rendition, offer.picture)
+    wanted = Wanted(offer.rendition, offer.picture)
+    opened = await open_viewer(parts, caller, str(offer.camera_id), offer.sdp, wanted)
     return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 
-@router.patch("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either), Depends(require_json)])
-async def change(session_id: str, wish: Wish, parts: PartsDep) -> Response:
+@router.patch("/sessions/{session_id}", status_code=204, dependencies=[VIEW_OR_PUBLISH, Depends(require_json)])
+async def change(session_id: str, wish: Wish, parts: PartsDep, caller: CallerDep) -> Response:
     """A viewer wants the other picture, or a smaller one; it comes with its next keyframe, on the same connection."""
     if wish.picture is None and wish.rendition is None:
         raise Unprocessable("Say what to change: picture or rendition.", reason="invalid")
+    allow_owner(caller, parts.sessions.owner(session_id))
     viewing = parts.sessions.viewing(session_id)
     if wish.picture is not None:
         viewing.show(wish.picture)
@@ -93,8 +97,9 @@ async def change(session_id: str, wish: Wish, parts: PartsDep) -> Response:
     return Response(status_code=204)
 
 
-@router.delete("/sessions/{session_id}", status_code=204, dependencies=[Depends(require_either)])
-async def close(session_id: str, parts: PartsDep) -> Response:
+@router.delete("/sessions/{session_id}", status_code=204, dependencies=[VIEW_OR_PUBLISH])
+async def close(session_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """A publisher or viewer goes; all its session held is free when the answer comes."""
+    allow_owner(caller, parts.sessions.owner(session_id))
     await parts.sessions.close(session_id)
     return Response(status_code=204)

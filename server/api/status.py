@@ -6,12 +6,13 @@ import asyncio
 from dataclasses import asdict
 from typing import Any
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel, ConfigDict
 
-from ..camera import require_camera_id
+from ..callers import allow
+from ..camera_id import require_camera_id
 from ..errors import Unavailable
-from .auth import require_view
+from .auth import ADMIN, METRICS, STAFF, VIEW, CallerDep
 from .parts import PartsDep
 
 router = APIRouter(tags=["status"])
@@ -41,27 +42,36 @@ async def ready(parts: PartsDep) -> dict[str, Any]:
     return {"status": "ready", **asdict(parts.health.now())}
 
 
-@router.get("/metrics", dependencies=[Depends(require_view)])
+@router.get("/metrics", dependencies=[METRICS])
 async def metrics(parts: PartsDep) -> Response:
     """Counters, gauges and histograms in the Prometheus text format."""
     parts.metrics.tasks.set(len(asyncio.all_tasks()))
     return Response(parts.metrics.render(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
-@router.get("/api/cameras", dependencies=[Depends(require_view)])
-async def cameras(parts: PartsDep) -> list[dict[str, Any]]:
-    """Every camera the server knows."""
-    return [camera.status() for camera in parts.cameras.all()]
+@router.get("/openapi.json", dependencies=[ADMIN], include_in_schema=False)
+async def description(request: Request) -> dict[str, Any]:
+    """Every route as OpenAPI has it."""
+    app: FastAPI = request.app
+    return app.openapi()
 
 
-@router.get("/api/cameras/{camera_id}/snapshot.jpg", dependencies=[Depends(require_view)])
-async def snapshot(camera_id: str, parts: PartsDep) -> Response:
+@router.get("/api/cameras", dependencies=[VIEW])
+async def cameras(parts: PartsDep, caller: CallerDep) -> list[dict[str, Any]]:
+    """Every camera that the caller may watch."""
+    return [camera.status() for camera in parts.cameras.all() if caller.may("view", camera.id)]
+
+
+@router.get("/api/cameras/{camera_id}/snapshot.jpg", dependencies=[VIEW])
+async def snapshot(camera_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """The camera's picture of this moment, with boxes and names; the slate when it is offline."""
-    jpeg = await parts.snapshots.take(parts.cameras.get(camera_id))
+    camera = parts.cameras.get(camera_id)
+    allow(caller, "view", camera.id)
+    jpeg = await parts.snapshots.take(camera)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 
-@router.put("/api/cameras/{camera_id}", dependencies=[Depends(require_view)])
+@router.put("/api/cameras/{camera_id}", dependencies=[STAFF])
 async def rename(camera_id: str, body: CameraName, parts: PartsDep) -> dict[str, str]:
     """Call a camera so from now on, also one that has never published."""
     require_camera_id(camera_id)

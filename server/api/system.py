@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 
-from .auth import require_view
+from .auth import STAFF
 from .parts import PartsDep
 
 router = APIRouter(tags=["status"])
 
 
-@router.get("/api/system", dependencies=[Depends(require_view)])
+@router.get("/api/system", dependencies=[STAFF])
 async def system(parts: PartsDep) -> dict[str, Any]:
     """Cameras, recognition, database, machine and versions, and every problem in words with what to do about it."""
     return await parts.overview.now()

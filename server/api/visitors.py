@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Annotated
 
 import numpy as np
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Unprocessable
@@ -14,13 +14,13 @@ from ..recognition.gallery import Known
 from ..recognition.people import PersonRecord
 from ..recognition.photos import ExaminedPhoto
 from ..visitors import VisitorLook, VisitorRecord
-from .auth import require_view
+from .auth import STAFF
 from .parts import Parts, PartsDep
 from .people import NOT_STORED, Person, RowId, refresh, shown
 
 RESEMBLES = 0.6  # dlib's own limit: worth a look, far from certain
 
-router = APIRouter(prefix="/api/visitors", tags=["visitors"], dependencies=[Depends(require_view)])
+router = APIRouter(prefix="/api/visitors", tags=["visitors"], dependencies=[STAFF])
 
 
 class Resembled(BaseModel):

@@ -18,15 +18,17 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..annotate import PictureKind
+from ..callers import Caller, allow, allow_owner
 from ..errors import BadRequest, SurveillxError, Unprocessable, UnsupportedMediaType
 from ..renditions import RenditionName
 from ..sdp import TooManySections
-from ..sessions import Kind, Opened
+from ..sessions import Kind, Opened, Session
 from ..trickle import MEDIA_TYPE as FRAGMENT
 from ..trickle import parse_fragment
 from ..turn import ice_servers
-from .auth import require_publish, require_view
+from .auth import PUBLISH, VIEW, CallerDep
 from .embedding import DOORS, PREFLIGHT_S
+from .opening import Wanted, open_publisher, open_viewer
 from .parts import Parts, PartsDep
 
 SDP = "application/sdp"
@@ -74,18 +76,18 @@ def _body(media_type: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}}
 
 
-PUBLISHING = [Depends(require_publish)]
-VIEWING = [Depends(require_view)]
+PUBLISHING = [PUBLISH]
+VIEWING = [VIEW]
 ASKING = [Depends(require_patience)]
 
 router = APIRouter(tags=["whip"], default_response_class=Response)
 
 
 @router.post("/whip/{camera_id}", status_code=201, dependencies=PUBLISHING + ASKING, openapi_extra=_body(SDP))
-async def publish(camera_id: str, request: Request, parts: PartsDep) -> Response:
+async def publish(camera_id: str, request: Request, parts: PartsDep, caller: CallerDep) -> Response:
     """A program offers a camera's picture; 201 with the answer."""
     offer = await _offer(request)
-    return _created(request, await _opened(parts.sessions.publish(camera_id, offer)), parts)
+    return _created(request, await _opened(open_publisher(parts, caller, camera_id, offer)), parts)
 
 
 @router.post("/whep/{camera_id}", status_code=201, dependencies=VIEWING + ASKING, openapi_extra=_body(SDP))
@@ -93,33 +95,35 @@ async def view(
     camera_id: str,
     request: Request,
     parts: PartsDep,
+    caller: CallerDep,
     rendition: Annotated[RenditionName, Query(description="what to begin with")] = "720p",
     picture: Annotated[PictureKind, Query(description="with boxes and names, or without")] = "annotated",
 ) -> Response:
     """A program asks for a camera's picture; 201 with the answer, 409 while nobody publishes."""
     offer = await _offer(request)
-    opening = parts.sessions.view(camera_id, offer, rendition, picture, needs_publisher=True)
-    return _created(request, await _opened(opening), parts)
+    wanted = Wanted(rendition, picture, needs_publisher=True)
+    return _created(request, await _opened(open_viewer(parts, caller, camera_id, offer, wanted)), parts)
 
 
 @router.get("/whip/{camera_id}", status_code=204, dependencies=PUBLISHING)
 @router.head("/whip/{camera_id}", status_code=204, dependencies=PUBLISHING, include_in_schema=False)
-async def look_at_whip(camera_id: str) -> Response:  # noqa: ARG001 - a camera appears when it first publishes
-    """Nothing to read here (RFC 9725 section 4.1)."""
+async def look_at_whip(camera_id: str, caller: CallerDep) -> Response:
+    """Nothing to read here (RFC 9725 section 4.1); the camera need not exist before it first publishes."""
+    allow(caller, "publish", camera_id)
     return Response(status_code=204)
 
 
 @router.get("/whep/{camera_id}", status_code=204, dependencies=VIEWING)
-async def look_at_whep(camera_id: str, parts: PartsDep) -> Response:
+async def look_at_whep(camera_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """Nothing to read here."""
-    parts.cameras.get(camera_id)
+    allow(caller, "view", parts.cameras.get(camera_id).id)
     return Response(status_code=204)
 
 
 @router.head("/whep/{camera_id}", dependencies=VIEWING)
-async def probe_whep(camera_id: str, parts: PartsDep) -> Response:
+async def probe_whep(camera_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """A player asks what is spoken here."""
-    parts.cameras.get(camera_id)
+    allow(caller, "view", parts.cameras.get(camera_id).id)
     return Response(media_type=SDP)
 
 
@@ -134,46 +138,50 @@ async def options() -> Response:
 
 @router.get("/whip/{camera_id}/{session_id}", status_code=204, dependencies=PUBLISHING)
 @router.head("/whip/{camera_id}/{session_id}", status_code=204, dependencies=PUBLISHING, include_in_schema=False)
-async def look_at_publisher(camera_id: str, session_id: str, parts: PartsDep) -> Response:
+async def look_at_publisher(camera_id: str, session_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """Whether the session is open."""
-    parts.sessions.find("publisher", camera_id, session_id)
+    allow_owner(caller, parts.sessions.find("publisher", camera_id, session_id).owner)
     return Response(status_code=204)
 
 
 @router.get("/whep/{camera_id}/{session_id}", status_code=204, dependencies=VIEWING)
 @router.head("/whep/{camera_id}/{session_id}", status_code=204, dependencies=VIEWING, include_in_schema=False)
-async def look_at_viewer(camera_id: str, session_id: str, parts: PartsDep) -> Response:
+async def look_at_viewer(camera_id: str, session_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """Whether the session is open."""
-    parts.sessions.find("viewer", camera_id, session_id)
+    allow_owner(caller, parts.sessions.find("viewer", camera_id, session_id).owner)
     return Response(status_code=204)
 
 
 @router.patch(
     "/whip/{camera_id}/{session_id}", status_code=204, dependencies=PUBLISHING + ASKING, openapi_extra=_body(FRAGMENT)
 )
-async def trickle_publisher(camera_id: str, session_id: str, request: Request, parts: PartsDep) -> Response:
+async def trickle_publisher(
+    camera_id: str, session_id: str, request: Request, parts: PartsDep, caller: CallerDep
+) -> Response:
     """A publisher's later candidates."""
-    return await _trickle("publisher", camera_id, session_id, request, parts)
+    return await _trickle(_found("publisher", camera_id, session_id, parts, caller), request)
 
 
 @router.patch(
     "/whep/{camera_id}/{session_id}", status_code=204, dependencies=VIEWING + ASKING, openapi_extra=_body(FRAGMENT)
 )
-async def trickle_viewer(camera_id: str, session_id: str, request: Request, parts: PartsDep) -> Response:
+async def trickle_viewer(
+    camera_id: str, session_id: str, request: Request, parts: PartsDep, caller: CallerDep
+) -> Response:
     """A viewer's later candidates."""
-    return await _trickle("viewer", camera_id, session_id, request, parts)
+    return await _trickle(_found("viewer", camera_id, session_id, parts, caller), request)
 
 
 @router.delete("/whip/{camera_id}/{session_id}", dependencies=PUBLISHING + ASKING)
-async def end_publisher(camera_id: str, session_id: str, parts: PartsDep) -> Response:
+async def end_publisher(camera_id: str, session_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """A publisher goes; all its session held is free when the answer comes."""
-    return await _end("publisher", camera_id, session_id, parts)
+    return await _end(_found("publisher", camera_id, session_id, parts, caller), parts)
 
 
 @router.delete("/whep/{camera_id}/{session_id}", dependencies=VIEWING + ASKING)
-async def end_viewer(camera_id: str, session_id: str, parts: PartsDep) -> Response:
+async def end_viewer(camera_id: str, session_id: str, parts: PartsDep, caller: CallerDep) -> Response:
     """A viewer goes; all its session held is free when the answer comes."""
-    return await _end("viewer", camera_id, session_id, parts)
+    return await _end(_found("viewer", camera_id, session_id, parts, caller), parts)
 
 
 class Doors:
@@ -261,8 +269,14 @@ def _links(parts: Parts) -> list[str]:
     ]
 
 
-async def _trickle(kind: Kind, camera_id: str, session_id: str, request: Request, parts: Parts) -> Response:
+def _found(kind: Kind, camera_id: str, session_id: str, parts: Parts, caller: Caller) -> Session:
+    """The session, where it is the caller's."""
     session = parts.sessions.find(kind, camera_id, session_id)
+    allow_owner(caller, session.owner)
+    return session
+
+
+async def _trickle(session: Session, request: Request) -> Response:
     if _content_type(request) != FRAGMENT:
         raise UnsupportedMediaType(
             f"Send candidates with Content-Type: {FRAGMENT}.", headers={"Accept-Patch": FRAGMENT}
@@ -280,9 +294,8 @@ def _require_match(if_match: str | None, etag: str) -> None:
         raise PreconditionFailed("This ICE session is over: its ETag is another one now.")
 
 
-async def _end(kind: Kind, camera_id: str, session_id: str, parts: Parts) -> Response:
-    parts.sessions.find(kind, camera_id, session_id)
-    await parts.sessions.close(session_id)
+async def _end(session: Session, parts: Parts) -> Response:
+    await parts.sessions.close(session.id)
     return Response()
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, text
 
 from ..errors import ConfigError
 
-REVISIONS = ("0001", "0002", "0003")  # oldest first
+REVISIONS = ("0001", "0002", "0003", "0004")  # oldest first
 
 # Our own name for Alembic's table: the school's program may keep its revisions in the same database.
 VERSION_TABLE = "surveillx_revision"

@@ -1,0 +1,47 @@
+"""Opening sessions for the two doors, `/webrtc` and WHIP/WHEP: who may, and the line in the audit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..annotate import PictureKind
+from ..callers import Caller, allow
+from ..camera_id import require_camera_id
+from ..renditions import RenditionName
+from ..sessions import Opened
+from .parts import Parts
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a viewer wants to begin with."""
+
+    rendition: RenditionName = "720p"
+    picture: PictureKind = "annotated"
+    needs_publisher: bool = False
+
+
+async def open_publisher(parts: Parts, caller: Caller, camera_id: str, offer_sdp: str) -> Opened:
+    """A publisher's session; the camera appears when it first publishes.
+
+    Raises:
+        Unauthorized, Forbidden: the caller may not publish as this camera. And all of `SessionRegistry.publish`.
+    """
+    allow(caller, "publish", require_camera_id(camera_id))
+    opened = await parts.sessions.publish(camera_id, offer_sdp, caller)
+    parts.audit.later("published", f"Camera {camera_id} was published.", once=True)
+    return opened
+
+
+async def open_viewer(parts: Parts, caller: Caller, camera_id: str, offer_sdp: str, wanted: Wanted) -> Opened:
+    """A viewer's session.
+
+    Raises:
+        Unauthorized, Forbidden: the caller may not watch this camera. And all of `SessionRegistry.view`.
+    """
+    allow(caller, "view", parts.cameras.get(camera_id).id)
+    opened = await parts.sessions.view(
+        camera_id, offer_sdp, wanted.rendition, wanted.picture, caller, needs_publisher=wanted.needs_publisher
+    )
+    parts.audit.later("watched", f"Camera {camera_id} was watched.", once=True)
+    return opened
