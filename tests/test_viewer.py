@@ -24,6 +24,7 @@ from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from server.camera import Camera
 from server.events import AttendanceMarked, Timing
+from server.passwords import hash_password
 from server.timing import Origin
 
 from .faces import astronaut
@@ -279,6 +280,29 @@ async def test_new_camera_joins_the_grid(browsing: Browsing) -> None:
             "data-transport", "webrtc", timeout=20_000
         )
         await expect(page.locator(PLAYER)).to_have_count(2)
+
+
+@pytest.mark.parametrize(("script", "transport"), [("", "webrtc"), (NO_WEBRTC, "jpeg")])
+async def test_an_account_that_is_removed_stops_watching_and_is_told(
+    browsing: Browsing, script: str, transport: str
+) -> None:
+    async with browsing(script) as (running, page):
+        accounts = running.parts.access.accounts
+        accounts.add("Ada", "another account, so that the server stays closed", "admin", [])
+        accounts.add("Vera", hash_password("ten letters and more"), "viewer", ["1"])
+        await running.parts.access.refresh()
+        await page.goto("/people")
+        await page.get_by_label("Name", exact=True).fill("vera")
+        await page.get_by_label("Password", exact=True).fill("ten letters and more")
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("You are signed in as Vera")).to_be_visible()
+        await page.goto("/")
+        await shows(page, transport=transport)
+        assert await page.locator("nav a").all_inner_texts() == ["Live"]
+        await expect(page.locator("#attendance")).to_be_hidden()
+        accounts.remove("Vera")
+        await expect(page.locator(PLAYER)).to_have_attribute("data-state", "denied", timeout=5_000)
+        await expect(page.locator(PLAYER).get_by_role("link", name="Sign in")).to_be_visible()
 
 
 async def test_signing_in_is_asked_for_once_and_again_when_it_is_void(browsing: Browsing) -> None:

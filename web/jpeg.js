@@ -16,12 +16,15 @@
  */
 
 import { ApiError } from "./api.js";
+import { strings } from "./strings.js";
 
 const STALLED_MS = 2_000;
 const WATCH_MS = 250;
 const POSTER_WITHIN_MS = 4_000;
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3_000;
+/** What the server says to whoever may not watch; not to be translated. */
+const REFUSED = "Sign-in needed";
 
 export class JpegLink extends EventTarget {
   #server;
@@ -85,9 +88,16 @@ export class JpegLink extends EventTarget {
       await this.#draw(file, () => this.#state === "connecting");
     } catch (error) {
       // What else goes wrong with it is no matter: the pictures after it come another way.
-      if (error instanceof ApiError && error.denied && this.#state !== "closed") {
-        this.dispatchEvent(new CustomEvent("refused", { detail: { error } }));
+      if (error instanceof ApiError && error.denied) {
+        this.#refuse(error);
       }
+    }
+  }
+
+  /** @param {ApiError} error */
+  #refuse(error) {
+    if (this.#state !== "closed") {
+      this.dispatchEvent(new CustomEvent("refused", { detail: { error } }));
     }
   }
 
@@ -116,6 +126,11 @@ export class JpegLink extends EventTarget {
     this.#socket = socket;
     socket.on("frame", (/** @type {FrameMessage} */ message, /** @type {(() => void) | undefined} */ acknowledge) => {
       this.#show(message).finally(() => acknowledge?.());
+    });
+    socket.on("connect_error", ({ message }) => {
+      if (message === REFUSED) {
+        this.#refuse(new ApiError(strings.denied, { status: 401 }));
+      }
     });
     socket.on("disconnect", (reason) => {
       this.#set("stalled");
