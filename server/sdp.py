@@ -18,7 +18,7 @@ from .errors import BadRequest, TooLarge, UnsupportedMediaType
 MAX_BYTES = 64 * 1024
 MAX_LINES = 400
 MAX_CANDIDATES = 20
-_CODEC_WORDS = {"video/VP8": "VP8", "video/H264": "H.264 (a baseline profile with packetization-mode=1)"}
+_BASELINE = "H.264 (a baseline profile with packetization-mode=1)"
 MAX_SECTIONS = {"video": 1, "audio": 1, "application": 1}
 
 Direction = Literal["send", "receive"]
@@ -51,7 +51,15 @@ def check_offer(sdp: str, peer: Direction, codecs: tuple[str, ...]) -> None:
         _check_transport(media)
     video = next(media for media in description.media if media.kind == "video")
     _check_direction(video, peer)
-    _check_codecs(video, codecs)
+    _check_codecs(video, peer, codecs)
+
+
+def needs_any_h264(sdp: str) -> bool:
+    """Whether a publisher's offer that passed has no codec but H.264 as aiortc does not negotiate it."""
+    video = next(media for media in _parse(sdp).media if media.kind == "video")
+    return not any(
+        codec.mimeType.lower() in ("video/vp8", "video/h264") and _is_served(codec) for codec in video.rtp.codecs
+    )
 
 
 def _parse(sdp: str) -> SessionDescription:
@@ -100,10 +108,12 @@ def _check_direction(video: MediaDescription, peer: Direction) -> None:
     _require(direction in wanted, f"{what}; this one is {direction}.")
 
 
-def _check_codecs(video: MediaDescription, codecs: tuple[str, ...]) -> None:
-    offered = {codec.mimeType.lower() for codec in video.rtp.codecs if _is_served(codec)}
+def _check_codecs(video: MediaDescription, peer: Direction, codecs: tuple[str, ...]) -> None:
+    # A publisher's H.264 may be of any profile: it is only decoded. A viewer's must fit what is encoded here.
+    offered = {codec.mimeType.lower() for codec in video.rtp.codecs if peer == "send" or _is_served(codec)}
     if not offered & {codec.lower() for codec in codecs}:
-        names = " or ".join(_CODEC_WORDS[codec] for codec in codecs)
+        words = {"video/VP8": "VP8", "video/H264": "H.264" if peer == "send" else _BASELINE}
+        names = " or ".join(words[codec] for codec in codecs)
         raise UnsupportedMediaType(
             f"This server needs {names}, and the offer has nothing of that. "
             "Enable it in the sending or receiving program.",

@@ -31,8 +31,8 @@ from .heap import give_back_after
 from .metrics import Metrics
 from .renditions import RenditionName
 from .room import shortage
-from .rtc_compat import Downlink, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
-from .sdp import Direction, check_offer
+from .rtc_compat import Downlink, OfferedH264, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
+from .sdp import Direction, check_offer, needs_any_h264
 from .timing import Origin
 from .trickle import Fragment, RemoteIce
 from .viewing import Viewing
@@ -86,7 +86,9 @@ class Session(ABC):
         try:
             self._prepare()
             self.ice = RemoteIce(offer_sdp)
-            await self._peer.setRemoteDescription(RTCSessionDescription(clean_offer(offer_sdp), "offer"))
+            await self._peer.setRemoteDescription(
+                RTCSessionDescription(self._understood(clean_offer(offer_sdp)), "offer")
+            )
             for transceiver in self._peer.getTransceivers():
                 if transceiver.kind == "audio":
                     transceiver.direction = "inactive"  # nobody would drain it
@@ -95,7 +97,7 @@ class Session(ABC):
         except Exception as error:  # aiortc answers odd offers with whatever its code runs into
             logger.info("session %s: the offer was refused by aiortc: %r", self.id, error)
             raise BadRequest("The offer cannot be served: it is not a complete WebRTC offer.", reason="sdp") from error
-        answer = self._peer.localDescription.sdp
+        answer = self._told(self._peer.localDescription.sdp)
         public = self._settings.public_address
         return add_public_address(answer, public) if public else answer
 
@@ -169,6 +171,14 @@ class Session(ABC):
     def _on_state(self) -> None:
         self._state_changed.set()
 
+    def _understood(self, offer: str) -> str:
+        """The offer as aiortc is told it."""
+        return offer
+
+    def _told(self, answer: str) -> str:
+        """The answer as the peer is told it."""
+        return answer
+
     @abstractmethod
     def _prepare(self) -> None:
         """Set the peer connection up before it sees the offer."""
@@ -197,9 +207,17 @@ class PublisherSession(Session):
     right = "publish"
     peer_direction = "send"
     codecs = ("video/VP8", "video/H264")
+    _h264: OfferedH264 | None = None
 
     def _prepare(self) -> None:
         pass
+
+    def _understood(self, offer: str) -> str:
+        self._h264 = OfferedH264(offer) if needs_any_h264(offer) else None
+        return self._h264.offer if self._h264 else offer
+
+    def _told(self, answer: str) -> str:
+        return self._h264.answer(answer) if self._h264 else answer
 
     def _negotiated(self) -> None:
         receiver = next(each.receiver for each in self._peer.getTransceivers() if each.kind == "video")

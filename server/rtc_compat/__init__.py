@@ -8,6 +8,7 @@ event loop's thread. Process-wide hooks are put in place and taken back by `inst
 from .closing import close_peer
 from .downlink import Downlink, Picture
 from .feedback import Feedback
+from .h264_profiles import OfferedH264
 from .ice import add_public_address, choose_addresses, clean_offer, installed
 from .jitter import PromptJitterBuffer
 from .sender_clock import SenderClock
@@ -19,6 +20,7 @@ __all__ = [
     "TESTED",
     "Downlink",
     "Feedback",
+    "OfferedH264",
     "Picture",
     "PromptJitterBuffer",
     "SenderClock",

@@ -24,6 +24,9 @@ CHROMIUM_ARGUMENTS = [
     "--disable-sync",
     "--no-first-run",
     "--allow-loopback-in-peer-connection",
+    # Pages that publish get a moving test picture, without being asked whether they may.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 ]
 
 
