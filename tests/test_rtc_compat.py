@@ -10,19 +10,24 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aioice.ice
 import aioice.stun
 import ifaddr
 import pytest
-from aiortc import RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCCertificate, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.jitterbuffer import JitterBuffer, JitterFrame
 from aiortc.rate import RateBucket, RemoteBitrateEstimator
 from aiortc.rtp import (
     RtpPacket,
     is_rtcp,
 )
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from server import rtc_compat
 from server.rtc_compat import PromptJitterBuffer, UplinkRepair, jitter
@@ -60,6 +65,32 @@ async def call(
         stack.push_async_callback(sender.close)
         await until(lambda: counter.frames > 5, what="the first frames")
         yield sender, receiver, counter
+
+
+# --- peers whose certificate has an RSA key ----------------------------------------------------------------------
+
+
+def with_rsa_key() -> RTCPeerConnection:
+    """A peer as GStreamer 1.22's: it offers, so it is the DTLS server, and its certificate decides on the cipher."""
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "camera")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    certificate: Any = RTCCertificate(key, builder.sign(key, hashes.SHA256()))  # type: ignore[arg-type]
+    peer: Any = new_peer()
+    peer._RTCPeerConnection__certificates = [certificate]
+    return peer  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("is_hooked", "ends_as"), [(True, "connected"), (False, "failed")])
+async def test_a_peer_with_an_rsa_key(is_hooked: bool, ends_as: str) -> None:
+    sender, receiver = with_rsa_key(), new_peer()
+    with rtc_compat.installed(["127.0.0.1"]) if is_hooked else nullcontext():
+        sender.addTrack(PatternTrack())
+        await connect(sender, receiver)
+        await until(lambda: receiver.connectionState == ends_as, 10)
+        await sender.close()
+        await receiver.close()
 
 
 # --- trap 1: a frame is released with its last packet -----------------------------------------------------------

@@ -8,7 +8,8 @@ import pytest
 from aiortc import VideoStreamTrack
 
 from server.errors import BadRequest, SurveillxError, TooLarge, UnsupportedMediaType
-from server.sdp import check_offer
+from server.rtc_compat import OfferedH264
+from server.sdp import check_offer, needs_any_h264
 
 from .peers import new_peer
 
@@ -126,3 +127,18 @@ def test_an_offer_without_our_codec_is_told_which_is_needed() -> None:
 def test_lone_surrogates_are_refused_like_any_other_text() -> None:
     with pytest.raises(SurveillxError):
         check_offer("\ud800" * 10, "receive", VP8)
+
+
+@pytest.mark.parametrize("fmtp", ["profile-level-id=640c1f;packetization-mode=1", "profile-level-id=4d0028", ""])
+def test_a_publisher_may_send_h264_of_any_profile(fmtp: str) -> None:
+    """aiortc is shown what it knows; the answer says what was offered."""
+    lines = f"a=fmtp:120 {fmtp}" if fmtp else "a=x-nothing"
+    offer = FIREFOX.replace("recvonly", "sendonly").replace("VP8/90000", f"H264/90000\r\n{lines}")
+    check_offer(offer, "send", BOTH)
+    assert needs_any_h264(offer)
+    h264 = OfferedH264(offer)
+    assert "a=fmtp:120 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n" in h264.offer
+    assert not needs_any_h264(h264.offer)
+    assert h264.answer(h264.offer).replace(f"{lines}\r\n", "") == offer.replace(f"{lines}\r\n", "")
+    assert (f"\r\n{lines}\r\n" in h264.answer(h264.offer)) or not fmtp
+    assert not needs_any_h264(FIREFOX.replace("recvonly", "sendonly")), "VP8 needs nothing of that"

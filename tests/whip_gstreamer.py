@@ -1,6 +1,6 @@
-"""GStreamer's webrtcbin as WHIP publisher or WHEP viewer, run by the system's Python, which has GStreamer's bindings.
+"""GStreamer's webrtcbin as WHIP publisher or WHEP viewer, run by the system's Python, which has its bindings.
 
-`python3 whip_gstreamer.py publish URL TOKEN VP8|H264` or `... watch URL TOKEN VP8`: goes on until it is killed, for a
+`python3 whip_gstreamer.py publish URL TOKEN VP8|H264` or `... watch URL TOKEN`: goes on until it is killed, for a
 minute at most. The viewer prints how many pictures it has decoded, a line each.
 """
 
@@ -10,12 +10,12 @@ import sys
 import urllib.request
 from typing import Any
 
-import gi
+import gi  # type: ignore[import-not-found]
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstWebRTC", "1.0")
 gi.require_version("GstSdp", "1.0")
-from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402 - versions are chosen before
+from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # type: ignore[import-not-found] # noqa: E402 - versions first
 
 SECONDS = 60
 SOURCE = "videotestsrc is-live=true pattern=ball ! video/x-raw,width=640,height=360,framerate=15/1 ! "
@@ -33,11 +33,15 @@ WEBRTC = "webrtcbin name=peer bundle-policy=max-bundle"
 class Peer:
     """One webrtcbin, which offers with all its candidates and takes the answer."""
 
-    def __init__(self, url: str, token: str, pipeline: str) -> None:
+    def __init__(self, url: str, token: str, description: str) -> None:
         self._url = url
         self._token = token
-        self.pipeline = Gst.parse_launch(pipeline)
+        self.pipeline = Gst.Pipeline.new()
+        self.pipeline.add(Gst.parse_bin_from_description(description, False))
         self.webrtc = self.pipeline.get_by_name("peer")
+        # By itself it leaves loopback out. Kept: webrtcbin's own reference is a floating one, which the binding takes.
+        self._ice = self.webrtc.get_property("ice-agent")
+        self._ice.emit("add-local-ip-address", "127.0.0.1")
         self.webrtc.connect("notify::ice-gathering-state", self._gathered)
 
     def offer(self, *_signal: Any) -> None:
@@ -46,7 +50,8 @@ class Peer:
         self.webrtc.emit("create-offer", None, promise)
 
     def _offered(self, promise: Any) -> None:
-        offer = promise.get_reply().get_value("offer")
+        reply = promise.get_reply()  # kept: the offer is freed with it
+        offer = reply.get_value("offer")
         self.webrtc.emit("set-local-description", offer, Gst.Promise.new())
 
     def _gathered(self, *_signal: Any) -> None:
@@ -71,16 +76,16 @@ def publish(url: str, token: str, codec: str) -> Peer:
     return peer
 
 
-def watch(url: str, token: str, codec: str) -> Peer:
+def watch(url: str, token: str) -> Peer:
     peer = Peer(url, token, WEBRTC)
-    caps = Gst.Caps.from_string(f"{RTP},encoding-name={codec}")
+    caps = Gst.Caps.from_string(f"{RTP},encoding-name=VP8")
     peer.webrtc.emit("add-transceiver", GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY, caps)
-    peer.webrtc.connect("pad-added", shown, peer.pipeline)
+    peer.webrtc.connect("pad-added", shown)
     peer.webrtc.connect("on-negotiation-needed", peer.offer)
     return peer
 
 
-def shown(_webrtc: Any, pad: Any, pipeline: Any) -> None:
+def shown(webrtc: Any, pad: Any) -> None:
     """The picture arrives: decode it, and count."""
     decoder = Gst.parse_bin_from_description(DECODE, True)
     count = 0
@@ -93,14 +98,14 @@ def shown(_webrtc: Any, pad: Any, pipeline: Any) -> None:
 
     screen = decoder.get_by_name("screen")
     screen.get_static_pad("sink").add_probe(Gst.PadProbeType.BUFFER, counted)
-    pipeline.add(decoder)
+    webrtc.get_parent().add(decoder)
     pad.link(decoder.get_static_pad("sink"))
     decoder.sync_state_with_parent()
 
 
-def main(what: str, url: str, token: str, codec: str) -> None:
+def main(what: str, *arguments: str) -> None:
     Gst.init(None)
-    peer = {"publish": publish, "watch": watch}[what](url, token, codec)
+    peer = publish(*arguments) if what == "publish" else watch(*arguments)
     peer.pipeline.set_state(Gst.State.PLAYING)
     loop = GLib.MainLoop()
     GLib.timeout_add_seconds(SECONDS, loop.quit)

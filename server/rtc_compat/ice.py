@@ -13,8 +13,9 @@ from weakref import WeakKeyDictionary
 
 import aioice.ice
 import ifaddr
-from aiortc import codecs, rtcpeerconnection, rtcrtpreceiver
+from aiortc import codecs, rtcdtlstransport, rtcpeerconnection, rtcrtpreceiver
 
+from .ciphers import with_rsa
 from .estimate import LateEstimator
 from .playout import PLAYOUT_DELAY
 
@@ -37,6 +38,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
     `on_strange_datagram` is called for every datagram that is ignored.
     """
     stun, extensions = aioice.ice.StunProtocol, codecs.HEADER_EXTENSIONS
+    certificate = rtcdtlstransport.RTCCertificate
 
     def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
         return choose_addresses(interfaces, use_ipv4, use_ipv6)
@@ -47,6 +49,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
         (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
         (stun, "request", _timed(stun.request)),
         (aioice.ice, "CONSENT_FAILURES", CONSENT_FAILURES),
+        (certificate, "_create_ssl_context", with_rsa(certificate._create_ssl_context)),
         # aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ too.
         (rtcrtpreceiver, "RemoteBitrateEstimator", LateEstimator),
         # aiortc/rtcpeerconnection.py createAnswer takes from the viewer's offer what stands there.

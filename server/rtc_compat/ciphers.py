@@ -1,0 +1,34 @@
+"""Peers whose certificate has an RSA key: GStreamer 1.22's, and older libraries'.
+
+aiortc answers with `a=setup:active`, so the peer is the DTLS server and its certificate decides which cipher suites can
+be used; aiortc offers those for ECDSA only (aiortc/rtcdtlstransport.py RTCCertificate._create_ssl_context), and such a
+peer finds none that it shares. RFC 8827 section 6.5 demands one of the ECDSA suites and leaves room for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from OpenSSL import SSL
+
+# Upstream's own, in its order, then the same with RSA: forward secrecy in all.
+_SUITES = (
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+)
+
+
+def with_rsa(stock: Callable[..., SSL.Context]) -> Callable[..., SSL.Context]:
+    """`RTCCertificate._create_ssl_context` that speaks with RSA certificates too."""
+
+    def create_ssl_context(*arguments: Any, **options: Any) -> SSL.Context:
+        context = stock(*arguments, **options)
+        context.set_cipher_list(":".join(_SUITES).encode())
+        return context
+
+    return create_ssl_context
