@@ -23,6 +23,7 @@ from .api import (
     embedding,
     events,
     from_camera,
+    headers,
     ice,
     imports,
     pages,
@@ -82,6 +83,7 @@ def create_app(settings: Settings) -> FastAPI:
     problems.install(app)
     embedding.install(app, settings.allowed_origins)
     whip.install(app, settings.allowed_origins)
+    headers.install(app)
     for module in (
         signalling,
         whip,

@@ -46,7 +46,7 @@ def _enroll_sample(settings: Settings) -> None:
     finally:
         database.close()
     if not known:
-        logger.info("Enrolling %s from %s", PERSON_NAME, PHOTO.name)
+        logger.info("Enrolling the sample person from %s", PHOTO.name)
         # A process of its own: the models would stay in this one's memory.
         command = [*_SURVEILLX, "enroll", PERSON_NAME, str(PHOTO), "--roll-no", "DEMO-1", "--data", str(settings.data)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - our own command

@@ -126,6 +126,7 @@ def _open_postgresql(url: URL, lock_timeout_s: float) -> Engine:
     lock_ms = int(lock_timeout_s * 1000)
     return create_engine(
         url,
+        hide_parameters=True,  # in the words of errors, which are logged: they would name people
         pool_pre_ping=True,
         connect_args={
             "connect_timeout": 5,
@@ -142,7 +143,7 @@ def _open_postgresql(url: URL, lock_timeout_s: float) -> Engine:
 def _open_sqlite(url: URL, lock_timeout_s: float) -> Engine:
     if url.database and url.database != ":memory:":
         _prepare_file(Path(url.database))
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
 
     def set_up(connection: Any, _record: object) -> None:
         connection.isolation_level = None  # we begin transactions ourselves, see below

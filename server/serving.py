@@ -9,7 +9,9 @@ import socket
 from collections.abc import Callable
 
 import uvicorn
+from fastapi import FastAPI
 
+from .access import Access
 from .accounts import Accounts
 from .app import create_app
 from .config import Settings
@@ -48,7 +50,38 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
     require_credentials(settings)
     listening = listen(settings.host, settings.port)
     app = create_app(settings)
-    config = uvicorn.Config(
+
+    def announce(url: str) -> None:
+        # What has been loaded stays: full collections need not walk through it, which would hold the event loop up.
+        gc.freeze()
+        print(f"Listening on {url}", flush=True)
+        if who := _openness(settings, app.state.parts.access):
+            print(who, flush=True)
+        on_listening(url)
+
+    # uvicorn raises the signal again when it has finished; for us, asked to end and ended is well.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    server = _Server(server_config(app, settings), announce)
+    gc.collect()  # before the loop runs: 0.4 s
+    server.run(sockets=[listening])
+    return 0 if server.started else 1
+
+
+def _openness(settings: Settings, access: Access) -> str:
+    """What whoever starts a server without accounts should know; empty once there are any."""
+    if not access.view_is_open:
+        return ""
+    if settings.insecure:
+        return "Everybody who reaches this server may watch, publish and change everything (--insecure)."
+    return (
+        "Open to this machine only, without signing in. To open it to the school's network: "
+        "surveillx user add NAME --role admin; surveillx token add NAME --scope publish; then --host 0.0.0.0"
+    )
+
+
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How uvicorn runs `app`."""
+    return uvicorn.Config(
         app,
         loop="asyncio",
         lifespan="on",
@@ -59,19 +92,6 @@ def serve(settings: Settings, on_listening: Callable[[str], None] = lambda _url:
         proxy_headers=True,
         forwarded_allow_ips=list(settings.trusted_proxies),
     )
-
-    def announce(url: str) -> None:
-        # What has been loaded stays: full collections need not walk through it, which would hold the event loop up.
-        gc.freeze()
-        print(f"Listening on {url}", flush=True)
-        on_listening(url)
-
-    # uvicorn raises the signal again when it has finished; for us, asked to end and ended is well.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    server = _Server(config, announce)
-    gc.collect()  # before the loop runs: 0.4 s
-    server.run(sockets=[listening])
-    return 0 if server.started else 1
 
 
 def require_credentials(settings: Settings) -> None:

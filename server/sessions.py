@@ -95,7 +95,9 @@ class Session(ABC):
             self._negotiated()
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except Exception as error:  # aiortc answers odd offers with whatever its code runs into
-            logger.info("session %s: the offer was refused by aiortc: %r", self.id, error)
+            # What the error says may quote the offer, which holds the peer's ICE password.
+            logger.info("session %s: the offer was refused by aiortc: %s", self.id, type(error).__name__)
+            logger.debug("session %s", self.id, exc_info=error)
             raise BadRequest("The offer cannot be served: it is not a complete WebRTC offer.", reason="sdp") from error
         answer = self._told(self._peer.localDescription.sdp)
         public = self._settings.public_address

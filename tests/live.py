@@ -15,7 +15,7 @@ import uvicorn
 from server.api.parts import Parts
 from server.app import create_app
 from server.config import Settings
-from server.serving import listen
+from server.serving import listen, server_config
 
 from .wait import until
 
@@ -37,10 +37,11 @@ class Live:
 async def live(data: Path, **settings: Any) -> AsyncIterator[Live]:
     """Serve with recognition off unless told otherwise; everything is gone when the block ends."""
     chosen: dict[str, Any] = {"data": data, "interfaces": ("127.0.0.1",), "recognition_every": 0, **settings}
-    app = create_app(Settings(**chosen))
+    made = Settings(**chosen)
+    app = create_app(made)
     listening = listen("127.0.0.1", 0)
     url = f"http://127.0.0.1:{listening.getsockname()[1]}"
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="on", timeout_graceful_shutdown=1))
+    server = uvicorn.Server(server_config(app, made))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

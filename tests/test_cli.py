@@ -77,7 +77,9 @@ def test_a_public_address_with_tokens_or_insecure_is_served(tmp_path: Path) -> N
         assert httpx.get(f"{url}/healthz").json() == {"status": "ok"}
         assert httpx.get(f"{url}/api/cameras").status_code == 401
         assert httpx.get(f"{url}/api/cameras", headers={"Authorization": "Bearer v"}).status_code == 200
-    with serving(tmp_path, "--host", "0.0.0.0", "--insecure", SURVEILLX_RECOGNITION_EVERY="0") as (_, url):
+    with serving(tmp_path, "--host", "0.0.0.0", "--insecure", SURVEILLX_RECOGNITION_EVERY="0") as (process, url):
+        assert process.stdout is not None
+        assert "Everybody who reaches this server" in process.stdout.readline()
         assert httpx.get(f"{url}/api/cameras").status_code == 200
 
 

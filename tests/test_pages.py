@@ -74,9 +74,10 @@ async def test_page_marks_its_place_in_the_navigation(school: Live, path: str) -
 async def test_policy_lets_only_our_own_files_run(school: Live, path: str) -> None:
     response = await school.http.get(path)
     policy = directives(response)
-    assert policy["default-src"] == "'self'"
-    assert policy["frame-ancestors"] == "'self'"
-    assert not {"script-src", "style-src"} & policy.keys()
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["frame-ancestors"] == "'self'"
+    host = school.url.removeprefix("http://")
+    assert policy["connect-src"] == f"'self' ws://{host} wss://{host}"
     assert "unsafe" not in response.headers["content-security-policy"]
     assert response.headers["x-content-type-options"] == "nosniff"
     # What the policy would keep from working must not be there.

@@ -35,7 +35,7 @@ COLUMNS = (
     "status",
 )
 
-NOT_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+NOT_STORED = {"Cache-Control": "no-store"}
 
 # A spreadsheet would run what begins like this (https://owasp.org/www-community/attacks/CSV_Injection).
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

@@ -44,5 +44,5 @@ async def calibration(found: Found, response: Response) -> Calibration:
 @router.get("/api/calibration.svg")
 async def calibration_svg(found: Found) -> Response:
     """The plot."""
-    headers = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers = {"Cache-Control": "no-store"}
     return Response(chart(found), media_type="image/svg+xml", headers=headers)

@@ -21,7 +21,7 @@ router = APIRouter(prefix="/api/people", tags=["people"], dependencies=[STAFF])
 # Ids of the databases end there; without the bound a larger number would be an error of theirs.
 RowId = Annotated[int, Path(ge=1, le=2**31 - 1)]
 
-NOT_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+NOT_STORED = {"Cache-Control": "no-store"}
 
 
 class Person(BaseModel):
