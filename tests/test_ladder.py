@@ -25,7 +25,8 @@ RED, BLUE = (230, 20, 20), (20, 20, 230)
 DESCRIBE = """async (cases) => {
   const { describe } = await import("/static/ladder.js");
   const facts = {
-    name: "Camera 1", cameraId: "1", denied: false, missing: "", webrtc: "connecting", delayMs: null, failure: "",
+    name: "Camera 1", cameraId: "1", denied: false, missing: "", webrtc: "connecting", untold: false, delayMs: null,
+    failure: "",
     rendition: "720p", slow: "", retryInS: null, jpeg: "connecting", camera: null, serverGone: false,
   };
   return cases.map((changes) => {
@@ -40,7 +41,10 @@ CASES: list[tuple[dict[str, Any], str]] = [
     ({"jpeg": "showing"}, "jpeg connecting"),
     ({"jpeg": "showing", "webrtc": "late"}, "jpeg live"),
     ({"jpeg": "showing", "webrtc": "playing"}, "webrtc live"),
+    ({"webrtc": "playing", "untold": True}, "webrtc connecting"),
+    ({"webrtc": "playing", "untold": True, "camera": OFFLINE}, "webrtc offline"),
     ({"jpeg": "closed", "webrtc": "stalled", "camera": ONLINE}, "webrtc stalled"),
+    ({"jpeg": "closed", "webrtc": "stalled", "untold": True}, "webrtc stalled"),
     ({"jpeg": "showing", "webrtc": "stalled", "camera": ONLINE}, "jpeg live"),
     ({"jpeg": "stalled", "webrtc": "closed", "failure": "no"}, "jpeg stalled"),
     ({"webrtc": "closed", "failure": "no", "retryInS": 20}, "none connecting"),

@@ -5,6 +5,7 @@
  * | known                                   | data-transport  | data-state |
  * | signing in is needed                    | none            | denied     |
  * | the camera sends nothing                | webrtc/jpeg/none| offline    |
+ * | WebRTC decodes, but perhaps the slate   | webrtc          | connecting |
  * | WebRTC decodes                          | webrtc          | live       |
  * | JPEG shows, WebRTC still in its time    | jpeg            | connecting |
  * | JPEG shows, WebRTC late, stalled, failed| jpeg            | live       |
@@ -21,6 +22,7 @@
  * @property {boolean} denied
  * @property {string} missing why there is no such camera, or ""
  * @property {import("./webrtc.js").LinkState} webrtc
+ * @property {boolean} untold WebRTC's picture is newer than what the server told, so it may be an offline camera's slate
  * @property {number | null} delayMs from the camera to the screen; null while that is not known
  * @property {string} failure why the last WebRTC attempt ended, or ""
  * @property {string} rendition what WebRTC sends
@@ -46,6 +48,9 @@ export function describe(facts) {
   const silence = facts.missing ? { reason: facts.missing, badge: facts.missing } : describeSilence(facts);
   if (silence) {
     return { transport, state: "offline", ...silence };
+  }
+  if (transport === "webrtc" && facts.untold && facts.webrtc === "playing") {
+    return { transport, state: "connecting", reason: strings.connecting, badge: strings.connectingBadge };
   }
   if (transport === "webrtc") {
     return facts.webrtc === "playing" ? describeLive(facts) : describeStalled(transport, facts);

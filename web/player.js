@@ -50,6 +50,8 @@ const RESCUE_MS = 1_500;
 const PATIENT_MS = 3_000;
 /** So long after a change of the rendition the line may still be full. */
 const STEERED_MS = 5_000;
+/** So long a picture that came before the camera's state may turn out to be the slate. */
+const TOLD_WITHIN_MS = 3_000;
 const BEST_RENDITION = "720p";
 const SMALLEST_RENDITION = "360p";
 /** As good as the line carries. */
@@ -79,6 +81,8 @@ export class Player extends EventTarget {
   #jpeg = null;
   /** The server went away since this attempt began; when it is back, the attempt's session is unknown to it. */
   #outlived = false;
+  /** When the events broke off; null while they are there, or never were. @type {number | null} */
+  #lostAt = null;
   #denied = false;
   #missing = "";
   #failure = "";
@@ -157,6 +161,7 @@ export class Player extends EventTarget {
       denied: this.#denied,
       missing: this.#missing,
       webrtc: this.#webrtc?.state ?? "closed",
+      untold: this.#isUntold,
       delayMs: this.delayMs,
       failure: this.#failure,
       rendition: this.#rendition,
@@ -166,6 +171,15 @@ export class Player extends EventTarget {
       camera: this.#news?.camera ?? null,
       serverGone: this.#outlived && !this.#news?.camera,
     });
+  }
+
+  /**
+   * Whether the picture may be the slate of an offline camera: its connection was made after the events broke off, as with
+   * a server that was started again. One that outlived them shows what it showed.
+   */
+  get #isUntold() {
+    const isNew = this.#webrtc !== null && this.#lostAt !== null && this.#webrtc.begunAt > this.#lostAt;
+    return isNew && performance.now() - this.#playingSince < TOLD_WITHIN_MS;
   }
 
   /** The element with the picture, or null while there is none. */
@@ -184,6 +198,7 @@ export class Player extends EventTarget {
   start() {
     this.#failure = this.#missing = "";
     this.#denied = false;
+    this.#lostAt = null;
     this.#backoff.reset();
     this.#news = this.#hear(new CameraNews(this.#server, this.#cameraId, this.#types));
     this.#news.start();
@@ -264,7 +279,7 @@ export class Player extends EventTarget {
   /** @param {CameraNews} news */
   #hear(news) {
     news.addEventListener("change", () => this.#changed());
-    news.addEventListener("back", () => this.tryNow());
+    news.addEventListener("back", () => this.#regainServer());
     news.addEventListener("lost", () => this.#loseServer());
     news.addEventListener("viewer", (event) => this.#steered(/** @type {CustomEvent} */ (event).detail));
     news.addEventListener("told", (event) => this.#tell("told", /** @type {CustomEvent} */ (event).detail));
@@ -363,6 +378,9 @@ export class Player extends EventTarget {
       link.video.classList.add("shown");
       this.#failure = this.#missing = "";
       this.#playingSince = performance.now();
+      if (this.#isUntold) {
+        this.#news?.renewAfter(0); // the server is there again: do not wait for the events' next attempt
+      }
     } else if (link.state === "stalled" && this.#outlived && this.#news?.camera) {
       this.#startRescue();
     }
@@ -488,7 +506,13 @@ export class Player extends EventTarget {
 
   #loseServer() {
     this.#outlived = true;
+    this.#lostAt ??= performance.now();
     this.#changed();
+  }
+
+  #regainServer() {
+    this.#lostAt = null;
+    this.tryNow();
   }
 
   #changed() {

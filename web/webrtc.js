@@ -61,6 +61,8 @@ export class WebRtcLink extends EventTarget {
   #sessionId = null;
   /** @type {LinkState} */
   #state = "connecting";
+  /** When this attempt was made. */
+  begunAt = performance.now();
   #startedAt = performance.now();
   #frameAt = 0;
   #frames = 0;
