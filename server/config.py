@@ -101,7 +101,7 @@ class Settings:
     connect_timeout_s: float = _setting(10.0, "a peer that has not connected by then is closed")
     first_media_timeout_s: float = _setting(5.0, "a connected publisher that has not sent a picture by then is closed")
     stale_after_s: float = _setting(2.0, "a camera silent for this long shows 'no signal' and may be taken over")
-    silent_close_s: float = _setting(10.0, "a publisher silent for this long is closed")
+    silent_close_s: float = _setting(9.0, "a publisher silent for this long is closed")
     close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
     max_connecting: int = _setting(64, "of them those that do not stand yet; more are refused with 503 for the moment")

@@ -12,6 +12,7 @@ from ..sample import PHOTO
 
 WIDTH, HEIGHT, FPS, SECONDS = 1280, 720, 30, 4
 COLUMNS, ROWS = 6, 5
+FACES = COLUMNS * ROWS
 # Pixels a portrait moves to and fro; it stays within its own place.
 SWAY = 12
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from .browser import chromium
-from .crowded import write
+from .crowded import FACES, write
 from .groups import memory_group
 from .processes import BenchError, started
 from .product import LIVE, Product, ended, recognition_of, running, wait
@@ -42,9 +42,10 @@ WATCH_S = 8.0
 SETTLE_S = 3.0
 STANDSTILL_S = 0.5
 KEPT_SHARE = 0.8
+FOUND_SHARE = 0.9
 FILES = 256
 MEMORY_MB = 512
-# More than either limit lets in.
+# Who lets in so many has not been short of anything.
 MOST_VIEWERS = 120
 
 Scenario = Callable[["Browser", str, int], list[Row]]
@@ -105,8 +106,8 @@ def publisher(browser: Browser, clip: str, repeats: int) -> list[Row]:
             back.append(_published_again(product))
     return [
         waiting("publisher killed: the page says so", 2.5, noticed),
-        waiting("publisher killed: its session is freed", 11.0, freed, "<= 10 s, looked at every second"),
-        waiting("publisher started again: offer to live page", 1.5, back),
+        waiting("publisher killed: its session is freed", 10.0, freed),
+        waiting("publisher started again: from its answer to the live page", 1.5, back),
     ]
 
 
@@ -121,7 +122,7 @@ def takeover(browser: Browser, clip: str, repeats: int) -> list[Row]:
             waits.append(_published_again(product))
             first.kill()
             time.sleep(SETTLE_S)
-    return [waiting("another publisher takes over a hung one: offer to live page", 1.5, waits)]
+    return [waiting("another publisher takes over a hung one: from its answer to the live page", 1.5, waits)]
 
 
 def _published_again(product: Product) -> float:
@@ -138,10 +139,11 @@ def server(browser: Browser, clip: str, repeats: int) -> list[Row]:
     cameras, pages, exits = [], [], []
     with running(clip, browser) as product:
         for _ in range(repeats):
-            product.server.send(signal.SIGKILL)
+            ended(product, signal.SIGKILL)  # else the port that is open would be the old one's
             opened = product.start_server()
-            cameras.append(wait(product.is_online, "the publisher did not come back") - opened)
-            pages.append(product.told(LIVE, opened) - opened)
+            online = wait(product.is_online, "the publisher did not come back")
+            cameras.append(online - opened)
+            pages.append(product.live_again(online) - opened)
             time.sleep(SETTLE_S)
         for _ in range(repeats):
             took, status = ended(product)
@@ -152,7 +154,7 @@ def server(browser: Browser, clip: str, repeats: int) -> list[Row]:
             product.told(LIVE, opened)
     return [
         waiting("server killed and started: publisher is back after the port is open", 3.0, cameras),
-        waiting("server killed and started: page is live after the port is open", 5.0, pages),
+        waiting("server killed and started: page shows the camera live after the port is open", 5.0, pages),
         waiting("server ended (SIGTERM) with a viewer: gone, exit status 0", 5.0, exits),
     ]
 
@@ -211,10 +213,16 @@ def thirty_faces(browser: Browser, clip: str, repeats: int) -> list[Row]:  # noq
         with running(str(crowd), browser) as product:
             alone = product.rate(WATCH_S)
         with running(str(crowd), browser, recognition_every=5) as product:
+            product.count_faces()
             time.sleep(SETTLE_S)
             watched = product.rate(WATCH_S)
             took_s = product.metric("surveillx_recognition_seconds")
-    return [_kept("thirty faces in the picture", 0.9, alone, watched, f", each recognition {took_s:.2f} s")]
+            found = median(product.faces())
+    more = f", {found:g} of {FACES} faces found, each recognition {took_s:.2f} s"
+    row = _kept("thirty faces in the picture", 0.9, alone, watched, more)
+    goal = f"{row.goal}, with >= {FOUND_SHARE:.0%} of the faces found"
+    is_met = row.is_met and found >= FOUND_SHARE * FACES
+    return [Row(row.scenario, goal, row.figure, is_met, {**row.figures, "faces": found})]
 
 
 def competitor(browser: Browser, clip: str, repeats: int) -> list[Row]:  # noqa: ARG001 - a rate is watched for long
@@ -251,9 +259,10 @@ def _filled(product: Product, what: str) -> Row:
         joined = len(ask(load, f"fill {MOST_VIEWERS}"))
         during = product.rate(WATCH_S)
     refused = product.metric("surveillx_offers_total", kind="viewer", outcome="full")
-    then = "then 503" if refused else "none refused"
+    is_full = refused > 0 or joined == MOST_VIEWERS
+    then = "then 503" if refused else "all let in" if is_full else "then nothing"
     row = _kept(what, KEPT_SHARE, before, during, f", {joined} more viewers, {then}")
-    return Row(row.scenario, row.goal, row.figure, row.is_met and refused > 0, {**row.figures, "joined": joined})
+    return Row(row.scenario, row.goal, row.figure, row.is_met and is_full, {**row.figures, "joined": joined})
 
 
 def _kept(what: str, share: float, before: float, during: float, more: str = "") -> Row:

@@ -50,6 +50,16 @@ look();
 """
 TOLD_SCRIPT = "() => window.told.map(({at, what}) => [at, what])"
 PICTURES_SCRIPT = "() => window.pictures"
+# How many faces each result told of that was recognised from here on; those only remembered do not count.
+COUNT_SCRIPT = """
+() => {
+  window.faces = [];
+  const url = location.origin.replace("http", "ws") + "/ws/events?camera_id=1&types=detections";
+  new WebSocket(url).onmessage = ({data}) => {
+    window.faces.push(JSON.parse(data).faces.filter((face) => face.unseen_s === 0).length);
+  };
+}
+"""
 
 LIVE = "live webrtc"
 
@@ -122,6 +132,32 @@ class Product:
         wait(lambda: bool(moments()), f"the page never told {what!r}")
         return moments()[0]
 
+    def live_again(self, online: float) -> float:
+        """When the page showed the camera that is online since then: it said live for good, and a new picture came.
+
+        A page that said live before, over the slate, is counted from `online` on at the earliest.
+        """
+
+        def last() -> tuple[float, str]:
+            at, words = self.page.evaluate(TOLD_SCRIPT)[-1]
+            return at, words
+
+        wait(lambda: last()[1].startswith(LIVE), "the page did not show the camera live again")
+        since = max(online, last()[0])
+        wait(lambda: bool(self.pictures(since)), "no picture of the camera came")
+        return self.pictures(since)[0]
+
+    def count_faces(self) -> None:
+        """From now on the page notes how many faces each result tells of."""
+        self.page.evaluate(COUNT_SCRIPT)
+
+    def faces(self) -> list[int]:
+        """What it noted."""
+        noted: list[int] = self.page.evaluate("() => window.faces")
+        if not noted:
+            raise BenchError("No result of the recognition came.")
+        return noted
+
     def pictures(self, since: float) -> list[float]:
         """When the page showed new pictures since then."""
         shown: list[float] = self.page.evaluate(PICTURES_SCRIPT)
@@ -179,9 +215,9 @@ def wait(is_so: Callable[[], bool], otherwise: str, patience_s: float = PATIENCE
     return time.time()
 
 
-def ended(product: Product) -> tuple[float, int]:
-    """End the server with SIGTERM: after how many seconds it was gone, and its exit status."""
-    sent = product.server.send(signal.SIGTERM)
+def ended(product: Product, number: int = signal.SIGTERM) -> tuple[float, int]:
+    """End the server with a signal: after how many seconds it was gone, its port too, and its exit status."""
+    sent = product.server.send(number)
     _, status = os.waitpid(product.server.pid, 0)
     return time.time() - sent, os.waitstatus_to_exitcode(status)
 
