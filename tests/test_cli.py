@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
@@ -17,7 +18,9 @@ from PIL import Image
 
 from server import __version__
 
+from .disks import small_disk
 from .faces import astronaut, six_people
+from .test_sdp import FIREFOX
 from .wait import until_sync
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -37,10 +40,12 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 
 @contextmanager
-def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(
+    data: Path, *arguments: str, stderr: int | IO[bytes] | None = None, **environment: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data), *arguments]
     process = subprocess.Popen(
-        command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=subprocess.PIPE, text=True
+        command, cwd=REPOSITORY, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=stderr, text=True
     )
     try:
         assert process.stdout is not None
@@ -49,7 +54,10 @@ def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[s
         yield process, line.split()[-1]
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()
 
 
 def test_version() -> None:
@@ -108,6 +116,46 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
     assert port in result.stderr
     assert "--port" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+LOGGING = {"SURVEILLX_RECOGNITION_EVERY": "0", "SURVEILLX_CAMERAS": "1"}
+
+
+def open_and_close_a_session(url: str) -> None:
+    """What the server logs a line about."""
+    opened = httpx.post(f"{url}/webrtc/viewer", json={"sdp": FIREFOX, "type": "offer"}, timeout=10)
+    assert opened.status_code == 200, opened.text
+    assert httpx.delete(f"{url}/webrtc/sessions/{opened.json()['session_id']}", timeout=10).status_code == 204
+
+
+def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
+    """Its output is a pipe whose reader is gone, as after `surveillx serve | head`."""
+    with serving(tmp_path, stderr=subprocess.PIPE, **LOGGING) as (process, url):
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert "surveillx" in process.stderr.readline()
+        process.stdout.close()
+        process.stderr.close()
+        open_and_close_a_session(url)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_it_goes_on_when_the_disk_of_its_log_is_full(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "logs") as disk:
+        log = disk.folder / "surveillx.log"
+        with log.open("ab") as output, serving(tmp_path / "data", stderr=output, **LOGGING) as (process, url):
+            output.write(b"." * (4096 - log.stat().st_size % 4096))  # to the end of its page: the next line needs room
+            output.flush()
+            disk.fill()
+            full = log.stat().st_size
+            open_and_close_a_session(url)
+            assert log.stat().st_size == full, "the disk is really full"
+            disk.free()
+            open_and_close_a_session(url)
+            until_sync(lambda: log.stat().st_size > full, what="what is said is in the log again")
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
