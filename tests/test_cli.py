@@ -40,8 +40,14 @@ def run(*arguments: str | Path, **environment: str) -> subprocess.CompletedProce
 
 
 @contextmanager
-def serving(
-    data: Path, *arguments: str, stderr: int | IO[bytes] | None = None, **environment: str
+def serving(data: Path, *arguments: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    with logging_to(None, data, *arguments, **environment) as running:
+        yield running
+
+
+@contextmanager
+def logging_to(
+    stderr: int | IO[bytes] | None, data: Path, *arguments: str, **environment: str
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     command = [sys.executable, "-m", "server.cli", "serve", "--port", "0", "--data", str(data), *arguments]
     process = subprocess.Popen(
@@ -130,7 +136,7 @@ def open_and_close_a_session(url: str) -> None:
 
 def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
     """Its output is a pipe whose reader is gone, as after `surveillx serve | head`."""
-    with serving(tmp_path, stderr=subprocess.PIPE, **LOGGING) as (process, url):
+    with logging_to(subprocess.PIPE, tmp_path, **LOGGING) as (process, url):
         assert process.stdout is not None
         assert process.stderr is not None
         assert "surveillx" in process.stderr.readline()
@@ -144,7 +150,7 @@ def test_it_goes_on_when_nobody_reads_what_it_says(tmp_path: Path) -> None:
 def test_it_goes_on_when_the_disk_of_its_log_is_full(tmp_path: Path) -> None:
     with small_disk(tmp_path / "logs") as disk:
         log = disk.folder / "surveillx.log"
-        with log.open("ab") as output, serving(tmp_path / "data", stderr=output, **LOGGING) as (process, url):
+        with log.open("ab") as output, logging_to(output, tmp_path / "data", **LOGGING) as (process, url):
             output.write(b"." * (4096 - log.stat().st_size % 4096))  # to the end of its page: the next line needs room
             output.flush()
             disk.fill()
