@@ -140,7 +140,8 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
     recognition.on_state = check
     cameras = Cameras(settings, metrics, bus, recognition)
-    sessions = SessionRegistry(cameras, settings, metrics, bus)
+    ports = _media_ports(settings, metrics)
+    sessions = SessionRegistry(cameras, settings, metrics, bus, ports)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     overload.on_change = check
     health = Health(bus, recognition, database, attendance, overload)
@@ -166,6 +167,16 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         snapshots=Snapshots(settings.jpeg_quality),
     )
     return parts, rollcall
+
+
+def _media_ports(settings: Settings, metrics: Metrics) -> rtc_compat.MediaPorts:
+    """Where media goes, as set."""
+    if settings.media_ports == "ephemeral":
+        return rtc_compat.MediaPorts()
+    first, last = settings.media_port_range
+    if first != last:
+        return rtc_compat.PortRange(first, last)
+    return rtc_compat.SharedPort(first, metrics.strange_datagrams.inc)
 
 
 async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy: LegacyStream) -> None:
@@ -195,6 +206,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     await _running(stack, rollcall.run, "rollcall")
     await _running(stack, parts.cameras.run, "cameras")
     stack.push_async_callback(parts.snapshots.close)
+    await parts.sessions.open_ports(stack)
     await _running(stack, parts.sessions.run, "sessions")
     await _running(stack, parts.overload.run, "overload")
     stack.push_async_callback(legacy.close)

@@ -91,6 +91,11 @@ class Settings:
     allowed_origins: tuple[str, ...] = _setting(
         (), "origins of other pages that may embed the player, such as http://school:5000; docs/player.md"
     )
+    media_ports: str = _setting(
+        "8189",
+        "UDP ports of the media: one for all sessions (0 picks a free one), or one for each session out of a range "
+        "such as 50000-50100, or `ephemeral` for the system's choice",
+    )
     interfaces: tuple[str, ...] = _setting((), "addresses offered for media; empty is every address of this machine")
     public_address: str = _setting("", "address outside a 1:1 NAT (AWS), offered beside the private one")
     turn_urls: tuple[str, ...] = _setting(
@@ -152,6 +157,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         _require(0 <= self.port <= 65535, "port", self.port, "it must be from 0 to 65535")
+        first, last = self.media_port_range
+        wanted = "it must be a port such as 8189, a range such as 50000-50100, or ephemeral"
+        _require(0 <= first <= last <= 65535, "media_ports", self.media_ports, wanted)
         for name in (each.name for each in fields(self) if each.name.startswith("recognition_") and each.type != "str"):
             _require(getattr(self, name) >= 0, name, getattr(self, name), "it cannot be negative")
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
@@ -192,6 +200,14 @@ class Settings:
     def roles_of_dashboard(self) -> dict[str, str]:
         """What each role of the dashboard is here: viewer, staff or admin."""
         return {theirs.strip(): ours.strip() for theirs, _, ours in (each.partition("=") for each in self.jwt_roles)}
+
+    @property
+    def media_port_range(self) -> tuple[int, int]:
+        """First and last of `media_ports`, the same where it is one; 1 and 65535 for `ephemeral`; -1 if it is none."""
+        if self.media_ports == "ephemeral":
+            return 1, 65535
+        found = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", self.media_ports)
+        return (int(found[1]), int(found[2] or found[1])) if found else (-1, -1)
 
     def publisher_environment(self) -> dict[str, str]:
         """The environment for a publisher process of ours: this one's, with the token in force."""

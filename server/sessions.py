@@ -13,6 +13,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -31,7 +32,17 @@ from .heap import give_back_after
 from .metrics import Metrics
 from .renditions import RenditionName
 from .room import shortage
-from .rtc_compat import Downlink, OfferedH264, SenderClock, UplinkRepair, add_public_address, clean_offer, close_peer
+from .rtc_compat import (
+    Downlink,
+    MediaPorts,
+    OfferedH264,
+    SenderClock,
+    UplinkRepair,
+    add_public_address,
+    choose_addresses,
+    clean_offer,
+    close_peer,
+)
 from .sdp import Direction, check_offer, needs_any_h264
 from .timing import Origin
 from .trickle import Fragment, RemoteIce
@@ -77,11 +88,11 @@ class Session(ABC):
         self._stop = asyncio.Event()
         self._reason = ""
 
-    async def accept(self, offer_sdp: str) -> str:
-        """Answer an offer that `check_offer` has passed; the answer holds all our candidates.
+    async def accept(self, offer_sdp: str, ports: MediaPorts) -> str:
+        """Answer an offer that `check_offer` has passed; the answer holds all our candidates, on `ports`.
 
         Raises:
-            BadRequest: aiortc finds a fault that the gate did not.
+            BadRequest: aiortc finds a fault that the gate did not. Unavailable: no port is free.
         """
         try:
             self._prepare()
@@ -93,6 +104,7 @@ class Session(ABC):
                 if transceiver.kind == "audio":
                     transceiver.direction = "inactive"  # nobody would drain it
             self._negotiated()
+            ports.use(self._peer)
             await self._peer.setLocalDescription(await self._peer.createAnswer())
         except Exception as error:  # aiortc answers odd offers with whatever its code runs into
             # What the error says may quote the offer, which holds the peer's ICE password.
@@ -100,6 +112,10 @@ class Session(ABC):
             logger.debug("session %s", self.id, exc_info=error)
             raise BadRequest("The offer cannot be served: it is not a complete WebRTC offer.", reason="sdp") from error
         answer = self._told(self._peer.localDescription.sdp)
+        if "a=candidate:" not in answer:
+            raise Unavailable(
+                "No UDP port is free for another connection; the server's log says more.", headers={"Retry-After": "10"}
+            )
         public = self._settings.public_address
         return add_public_address(answer, public) if public else answer
 
@@ -340,7 +356,15 @@ class ViewerSession(Session):
 class SessionRegistry:
     """Every open session. `run` must be running for any to be opened."""
 
-    def __init__(self, cameras: Cameras, settings: Settings, metrics: Metrics, events: EventBus) -> None:
+    def __init__(
+        self,
+        cameras: Cameras,
+        settings: Settings,
+        metrics: Metrics,
+        events: EventBus,
+        ports: MediaPorts,
+    ) -> None:
+        self._ports = ports
         self._cameras = cameras
         self._events = events
         self._settings = settings
@@ -348,6 +372,11 @@ class SessionRegistry:
         self._sessions: dict[str, Session] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._ended = asyncio.Event()
+
+    async def open_ports(self, stack: AsyncExitStack) -> None:
+        """Open what the sessions share, until the stack unwinds."""
+        stack.callback(self._ports.close)
+        await self._ports.open(choose_addresses(self._settings.interfaces))
 
     async def run(self, ready: asyncio.Event) -> None:
         """Run sessions until cancelled, then close them all."""
@@ -493,7 +522,7 @@ class SessionRegistry:
     async def _open(self, session: Session, offer_sdp: str) -> Opened:
         self._sessions[session.id] = session
         try:
-            answer = await session.accept(offer_sdp)
+            answer = await session.accept(offer_sdp, self._ports)
         except BaseException:
             self._sessions.pop(session.id, None)
             self._metrics.offers.labels(session.kind, "refused").inc()

@@ -31,6 +31,7 @@ from server.overview import Overview
 from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
+from server.rtc_compat import MediaPorts
 from server.sessions import SessionRegistry
 from server.snapshots import Snapshots
 from server.visitors import VisitorStore
@@ -55,7 +56,7 @@ def make_parts(settings: Settings) -> Parts:
     recognition = RecognitionWorker(settings, metrics, events.publish)
     cameras = Cameras(settings, metrics, events, recognition)
     attendance = AttendanceStore(database, settings, metrics)
-    sessions = SessionRegistry(cameras, settings, metrics, events)
+    sessions = SessionRegistry(cameras, settings, metrics, events, MediaPorts())
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     health, words = Health(events, recognition, database, attendance, overload), Words(settings.language)
     return Parts(

@@ -36,7 +36,13 @@ class Live:
 @asynccontextmanager
 async def live(data: Path, **settings: Any) -> AsyncIterator[Live]:
     """Serve with recognition off unless told otherwise; everything is gone when the block ends."""
-    chosen: dict[str, Any] = {"data": data, "interfaces": ("127.0.0.1",), "recognition_every": 0, **settings}
+    chosen: dict[str, Any] = {
+        "data": data,
+        "interfaces": ("127.0.0.1",),
+        "recognition_every": 0,
+        "media_ports": "0",
+        **settings,
+    }
     made = Settings(**chosen)
     app = create_app(made)
     listening = listen("127.0.0.1", 0)

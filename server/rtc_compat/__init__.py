@@ -11,7 +11,9 @@ from .feedback import Feedback
 from .h264_profiles import OfferedH264
 from .ice import add_public_address, choose_addresses, clean_offer, installed
 from .jitter import PromptJitterBuffer
+from .media_ports import MediaPorts, PortRange
 from .sender_clock import SenderClock
+from .shared_port import SharedPort
 from .tap import send_rtcp, tap_datagrams, tap_packets, widen
 from .uplink import UplinkRepair
 from .versions import TESTED, warn_if_untested
@@ -20,10 +22,13 @@ __all__ = [
     "TESTED",
     "Downlink",
     "Feedback",
+    "MediaPorts",
     "OfferedH264",
     "Picture",
+    "PortRange",
     "PromptJitterBuffer",
     "SenderClock",
+    "SharedPort",
     "UplinkRepair",
     "add_public_address",
     "choose_addresses",
