@@ -175,10 +175,15 @@ class Session(ABC):
                 "a TURN server is needed"
             )
         if state != "connected":
-            return "the connection could not be established"
+            return self._why_not_connected()
         self.has_connected = True
         logger.info("%s %s of camera %s connected", self.kind, self.id, self.camera.id)
         return await self._connected()
+
+    def _why_not_connected(self) -> str:
+        if any(each.receiver.transport.state == "failed" for each in self._peer.getTransceivers()):
+            return "a way was found, but the two did not agree on the encryption (DTLS)"
+        return "the connection could not be established"
 
     async def _next_state(self, *wanted: str) -> str:
         while (state := self._peer.connectionState) not in wanted:

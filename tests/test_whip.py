@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import logging
 import re
 import time
 from collections.abc import AsyncIterator
@@ -265,3 +266,14 @@ async def test_the_server_is_full_or_asked_too_often(tmp_path: Path) -> None:
             assert int(refused.headers["Retry-After"]) > 0
         assert (await room.http.get("/whip/1", headers=AS_PUBLISHER)).status_code == 204
         assert room.sessions() == 1
+
+
+async def test_a_handshake_that_fails_is_told_as_such(room: Room, caplog: pytest.LogCaptureFixture) -> None:
+    """The operator should look at the other program then, not at the firewall."""
+    publisher = room.client("/whip/1", sends=True)
+    offer = await publisher.offer()
+    another = ":".join(["AB"] * 32)
+    with caplog.at_level(logging.INFO, "surveillx.sessions"):
+        await publisher.take(await publisher.post(re.sub("(?<=sha-256 ).*", another, offer)))
+        await until(lambda: room.sessions() == 0, 20, "the session is given up")
+    assert "did not agree on the encryption (DTLS)" in caplog.text
