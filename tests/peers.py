@@ -108,6 +108,7 @@ class Client:
         self.session_id = ""
         self.rendition = ""
         self.picture = ""
+        self.change: Callable[[str], str] = lambda sdp: sdp  # what is sent of the offer
         self.received: Counter | None = None
         self._http = http
         self._camera_id = camera_id
@@ -125,7 +126,7 @@ class Client:
 
     async def _offer(self, path: str) -> None:
         await self.peer.setLocalDescription(await self.peer.createOffer())
-        body = {"sdp": self.peer.localDescription.sdp, "type": "offer", "camera_id": self._camera_id}
+        body = {"sdp": self.change(self.peer.localDescription.sdp), "type": "offer", "camera_id": self._camera_id}
         if self.rendition:
             body["rendition"] = self.rendition
         if self.picture:

@@ -7,8 +7,10 @@ and the words as its reason: a browser cannot tell a refused handshake from a de
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -32,6 +34,9 @@ BODY_LIMITS: Mapping[str, int] = {
     "/api/people/from-camera": 64 * 1024,
     "/api/people/import": 8_000_000,
 }
+
+# How long a client whose body is refused may go on sending it.
+LINGER_S = 2.0
 
 # RFC 6455 section 7.4.1 and IANA's registry of close codes.
 POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1008, 1011, 1013
@@ -145,10 +150,30 @@ class _CountedBody:
         if self._refused or self._response_started:
             return
         self._refused = True
-        # The rest of the body is not read, so the connection cannot be used for another request.
+        # The rest of the body is thrown away, so the connection cannot be used for another request.
         response = problem_of(self._error())
         response.headers["Connection"] = "close"
-        await response(self._scope, self._receive, self._send)
+        await response(self._scope, self._receive, self._send_open)
+        await self._linger()
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def _send_open(self, message: Message) -> None:
+        """Send all of an answer but its end, with which the server closes the connection."""
+        is_body = message["type"] == "http.response.body"
+        await self._send({**message, "more_body": True} if is_body else message)
+
+    async def _linger(self) -> None:
+        """Let the client send on for a moment and ignore it (RFC 9112 section 9.6).
+
+        Closed with bytes that nobody has read, TCP resets the connection: a client that sends before it reads would
+        never see the answer. One that waits to be asked for its body (100-continue) has not begun.
+        """
+        if "expect" in Headers(scope=self._scope):
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while (await self._receive()).get("more_body", False):
+                    pass
 
     def _error(self) -> TooLarge:
         return TooLarge(f"This is larger than the {_size(self._limit)} that this address takes.")

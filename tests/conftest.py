@@ -1,0 +1,12 @@
+"""How long the tests attack by machine: `short` in `make test`, the same inputs each time; `long` is `make fuzz`."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# A server is shared by all inputs of a test on purpose, and what takes long here is judged by the tests themselves.
+_SHARED = {"deadline": None, "suppress_health_check": tuple(HealthCheck), "print_blob": True}
+
+settings.register_profile("short", max_examples=150, derandomize=True, database=None, **_SHARED)
+settings.register_profile("long", max_examples=5_000, **_SHARED)
+settings.load_profile("short")
