@@ -182,6 +182,8 @@ def _copied(frame: VideoFrame) -> VideoFrame:
 
 
 def _name(planes: tuple[Plane, ...], overlay: Overlay) -> None:
+    if not _is_somewhere(overlay.box):
+        return
     frame_height = planes[0].shape[0]
     colour = KNOWN if overlay.known else UNKNOWN
     x, y, w, h = (round(value) for value in overlay.box)
@@ -207,6 +209,8 @@ def _scaled(box: Box, scale: tuple[float, float]) -> Box:
 def _pixelate(planes: tuple[Plane, ...], box: Box) -> None:
     """Turn the part inside `box` into coarse blocks of its mean colour."""
     height, width = planes[0].shape
+    if not _is_somewhere(box):  # it must be hidden, and nobody knows where it is
+        box = (0.0, 0.0, float(width), float(height))
     block = max(MIN_BLOCK_PX, max(box[2:]) / BLOCKS_ACROSS)
     # At even pixels, where the chroma samples are, and never less than the box.
     left, top = max(0, math.floor(box[0] / 2)), max(0, math.floor(box[1] / 2))
@@ -218,6 +222,11 @@ def _pixelate(planes: tuple[Plane, ...], box: Box) -> None:
     _coarsen(planes[0][2 * top : 2 * bottom, 2 * left : 2 * right], blocks)
     for plane in planes[1:]:
         _coarsen(plane[top:bottom, left:right], blocks)
+
+
+def _is_somewhere(box: Box) -> bool:
+    """Whether the box has edges: none of its numbers, nor their sums, is infinite or not a number."""
+    return math.isfinite(sum(map(abs, box)))
 
 
 def _coarsen(part: Plane, blocks: tuple[int, int]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ logger = logging.getLogger("surveillx.labels")
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 MAX_NAME = 40
+# Line ends, which Pillow's text layout refuses in one line; other control characters and halves of surrogate pairs.
+_NOT_DRAWN = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 # Families of wide coverage first, then those of single scripts; file names begin with these.
 _PREFERRED = (
@@ -67,6 +70,7 @@ class Label:
 @lru_cache(maxsize=512)
 def render_label(text: str, size: int) -> Label:
     """Render one line of text with letters of about `size` pixels; a very long one is cut and ends in an ellipsis."""
+    text = "".join(" " if unicodedata.category(each) in _NOT_DRAWN else each for each in text)
     shown = text if len(text) <= MAX_NAME else text[: MAX_NAME - 1] + "…"
     font = choose_font(shown, size)
     left, top, right, bottom = font.getbbox(shown)

@@ -480,7 +480,7 @@ async def test_strangers_cannot_disturb_a_session(address: str, strange: list[in
     with rtc_compat.installed([address], lambda: strange.append(1)):
         async with call() as (_, receiver, counter):
             throw(media_address(receiver), STRANGE * 20)
-            await until(lambda: len(strange) >= 80, what="the guard counts them")
+            await until(lambda: len(strange) >= 120, what="the guard counts them")
             frames = counter.frames
             await until(lambda: counter.frames > frames + 10, what="the picture goes on")
             assert receiver.connectionState == "connected"

@@ -6,6 +6,7 @@ compile() { uv pip compile --quiet --universal --python-version 3.11 --generate-
 compile pyproject.toml -o requirements/publisher.txt
 compile pyproject.toml --extra server -o requirements/server.txt
 compile pyproject.toml --extra server --group dev -o requirements/dev.txt
+compile --group pyproject.toml:fuzz -o requirements/fuzz.txt
 compile --no-deps --group pyproject.toml:photos -o requirements/photos.txt
 VENV=${VENV:-.venv}
 . tools/node.sh

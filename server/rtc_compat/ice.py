@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import aioice.ice
 import ifaddr
+from aioice import stun
 from aiortc import codecs, rtcdtlstransport, rtcpeerconnection, rtcrtpreceiver
 
 from .ciphers import with_rsa
@@ -24,6 +25,10 @@ logger = logging.getLogger("surveillx.rtc")
 # Container bridges lead nowhere a peer could be (aioice/ice.py get_host_addresses lets them in).
 _BRIDGES = ("docker", "br-", "veth", "virbr", "cni", "podman")
 
+
+# RFC 7983 section 7, and RFC 5246 section 6.2.1.
+_LAST_STUN_BYTE = 3
+_DTLS_ALERT = 21
 
 # Of checks in a row that a peer may leave unanswered, one in 4 to 6 s (aioice/ice.py query_consent), each waited for
 # 0.5 s (stun.py RETRY_RTO): who vanished is known after 18 to 26 s. RFC 7675 section 5.1 allows 30, upstream takes 39.
@@ -37,7 +42,7 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
     `interfaces` are the IP addresses offered as host candidates; empty means all but loopback and container bridges.
     `on_strange_datagram` is called for every datagram that is ignored.
     """
-    stun, extensions = aioice.ice.StunProtocol, codecs.HEADER_EXTENSIONS
+    protocol, extensions = aioice.ice.StunProtocol, codecs.HEADER_EXTENSIONS
     certificate = rtcdtlstransport.RTCCertificate
 
     def host_addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
@@ -46,8 +51,8 @@ def installed(interfaces: Sequence[str] = (), on_strange_datagram: Callable[[], 
     hooks: list[tuple[Any, str, Any]] = [
         # aioice/ice.py Connection.gather_candidates looks the function up in its module each time.
         (aioice.ice, "get_host_addresses", host_addresses),
-        (stun, "datagram_received", _guarded(stun.datagram_received, on_strange_datagram)),
-        (stun, "request", _timed(stun.request)),
+        (protocol, "datagram_received", _guarded(protocol.datagram_received, on_strange_datagram)),
+        (protocol, "request", _timed(protocol.request)),
         (aioice.ice, "CONSENT_FAILURES", CONSENT_FAILURES),
         (certificate, "_create_ssl_context", with_rsa(certificate._create_ssl_context)),
         # aiortc/rtcrtpreceiver.py RTCRtpReceiver.__init__ too.
@@ -111,21 +116,46 @@ def _guarded(stock: DatagramReceived, on_strange: Callable[[], None]) -> Datagra
     """Trap 21: an empty datagram ends the data pump (aiortc/rtcdtlstransport.py _recv_next reads data[0]), and
     anything that is not STUN reaches DTLS whoever sent it (aioice/ice.py StunProtocol.datagram_received).
 
-    RFC 7983 section 7: a first byte of 0 to 3 is STUN, which authenticates itself; all else must come from an address
-    that a check has confirmed or the peer has named.
+    RFC 7983 section 7: a first byte of 0 to 3 is STUN, which must show the session's credentials; all else must come
+    from an address that a check has confirmed or the peer has named.
     """
 
     def datagram_received(self: aioice.ice.StunProtocol, data: bytes, addr: tuple[Any, ...]) -> None:
-        if not data or (data[0] > 3 and not _is_known(self.receiver, addr)):
-            on_strange()
-            return
         try:
-            stock(self, data, addr)
+            if _is_welcome(self, data, addr):
+                stock(self, data, addr)
+                return
         except Exception:  # a stranger chose these bytes: whatever the parser makes of them must not reach the loop
             logger.debug("ignored a datagram that could not be parsed", exc_info=True)
-            on_strange()
+        on_strange()
 
     return datagram_received
+
+
+def _is_welcome(protocol: aioice.ice.StunProtocol, data: bytes, addr: tuple[Any, ...]) -> bool:
+    if data and data[0] <= _LAST_STUN_BYTE:
+        return _is_expected(protocol, stun.parse_message(data), addr)
+    return bool(data) and _is_known(protocol.receiver, addr) and not _is_plain_alert(data)
+
+
+def _is_expected(protocol: aioice.ice.StunProtocol, message: stun.Message, addr: tuple[Any, ...]) -> bool:
+    """Whether a request shows this session's credentials, as aioice/ice.py Connection.request_received asks too.
+
+    That would answer a stranger's with an error, which makes the port a mirror; nothing comes back from here. Answers
+    are upstream's to judge: it knows with which key it asked.
+    """
+    connection = protocol.receiver
+    if message.message_class != stun.Class.REQUEST:
+        return message.transaction_id in protocol.transactions or _is_known(connection, addr)
+    is_meant = connection._valid_username(message.attributes.get("USERNAME", ""))
+    return is_meant and message.check_message_integrity(connection.local_password.encode())
+
+
+def _is_plain_alert(data: bytes) -> bool:
+    """A DTLS alert of epoch 0, which nothing protects: anybody can write a peer's address on one and end a handshake
+    with it. RFC 6347 section 4.1.2.7 lets it be ignored; a peer that really gave up is known by its silence.
+    """
+    return data[0] == _DTLS_ALERT and data[3:5] == bytes(2)
 
 
 def _is_known(connection: aioice.ice.Connection, addr: tuple[Any, ...]) -> bool:
