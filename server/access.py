@@ -27,6 +27,7 @@ from .config import Settings
 from .dashboards import DashboardTokens
 from .errors import Unavailable
 from .passwords import PasswordCheck
+from .rates import network_of
 
 COOKIE = "surveillx"
 DAY_S = 24 * 3600.0
@@ -205,7 +206,7 @@ class Guesses:
 
     def wait_s(self, address: str) -> float:
         """How long `address` has to wait before its next guess is looked at; 0 when it may try now."""
-        key = _guesser(address)
+        key = network_of(address)
         count, since = self._wrong.get(key, (0, 0.0))
         left = since + GUESS_WINDOW_S - self._clock()
         if left <= 0:
@@ -215,29 +216,18 @@ class Guesses:
 
     def forgive(self, address: str) -> None:
         """Take one back: it was right."""
-        key = _guesser(address)
+        key = network_of(address)
         if key in self._wrong:
             count, since = self._wrong[key]
             self._wrong[key] = (count - 1, since)
 
     def add(self, address: str) -> None:
         """Count a wrong guess; the window starts with the first one."""
-        key = _guesser(address)
+        key = network_of(address)
         count, since = self._wrong.get(key, (0, self._clock()))
         self._wrong[key] = (count + 1, since)
         if len(self._wrong) > MAX_ADDRESSES:
             self._wrong.popitem(last=False)
-
-
-def _guesser(address: str) -> str:
-    """One guesser has a whole IPv6 network of 2^64 addresses (RFC 6177)."""
-    try:
-        parsed = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4 or parsed.ipv4_mapped:
-        return str(parsed)
-    return str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def bearer(authorization: str | None) -> str:

@@ -49,6 +49,7 @@ from .legacy import LegacyStream
 from .metrics import Metrics
 from .overload import Overload
 from .overview import Overview
+from .rates import Rate
 from .recognition.compared import ComparedPeople
 from .recognition.people import PeopleStore
 from .recognition.worker import RecognitionWorker
@@ -56,6 +57,7 @@ from .retention import Purge, retain
 from .rollcall import RollCall, follow_gallery
 from .sessions import SessionRegistry
 from .snapshots import Snapshots
+from .strangers import Strangers
 from .visitors import VisitorStore
 from .webhook import Webhook
 from .words import Words
@@ -140,7 +142,8 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
     recognition = RecognitionWorker(settings, metrics, rollcall.take, rollcall.sighted)
     recognition.on_state = check
     cameras = Cameras(settings, metrics, bus, recognition)
-    ports = _media_ports(settings, metrics)
+    strangers = Strangers(metrics)
+    ports = _media_ports(settings, strangers)
     sessions = SessionRegistry(cameras, settings, metrics, bus, ports)
     overload = Overload(settings, metrics, cameras, recognition, sessions.undecoded)
     overload.on_change = check
@@ -165,18 +168,20 @@ def _make_parts(settings: Settings) -> tuple[Parts, RollCall]:
         camera_names=CameraNames(database),
         sessions=sessions,
         snapshots=Snapshots(settings.jpeg_quality),
+        strangers=strangers,
+        session_requests=Rate(settings.requests_per_second, settings.requests_at_once),
     )
     return parts, rollcall
 
 
-def _media_ports(settings: Settings, metrics: Metrics) -> rtc_compat.MediaPorts:
+def _media_ports(settings: Settings, strangers: Strangers) -> rtc_compat.MediaPorts:
     """Where media goes, as set."""
     if settings.media_ports == "ephemeral":
         return rtc_compat.MediaPorts()
     first, last = settings.media_port_range
     if first != last:
         return rtc_compat.PortRange(first, last)
-    return rtc_compat.SharedPort(first, metrics.strange_datagrams.inc)
+    return rtc_compat.SharedPort(first, strangers)
 
 
 async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy: LegacyStream) -> None:
@@ -190,7 +195,7 @@ async def _start(stack: AsyncExitStack, parts: Parts, rollcall: RollCall, legacy
     await run_in_threadpool(bool)
     stack.push_async_callback(parts.database.aclose)
     parts.database.on_state(lambda _state: parts.health.check())
-    stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.metrics.strange_datagrams.inc))
+    stack.enter_context(rtc_compat.installed(parts.settings.interfaces, parts.strangers))
     stack.push_async_callback(parts.recognition.close)
     for camera_id, name in (await parts.camera_names.all()).items():
         parts.cameras.rename(camera_id, name)

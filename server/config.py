@@ -45,7 +45,11 @@ def _setting(default: Any, text: str) -> Any:
 _AT_LEAST_ONE = (
     "jpeg_every",
     "max_connecting",
+    "max_connecting_per_address",
     "max_sessions",
+    "max_sessions_per_address",
+    "max_viewers_per_camera",
+    "requests_at_once",
     "video_bitrate_bps",
     "video_low_bitrate_bps",
     "recognition_looks",
@@ -109,7 +113,18 @@ class Settings:
     silent_close_s: float = _setting(9.0, "a publisher silent for this long is closed")
     close_timeout_s: float = _setting(3.0, "closing a peer connection may take this long")
     max_sessions: int = _setting(300, "publishers and viewers together; more are refused with 503")
-    max_connecting: int = _setting(64, "of them those that do not stand yet; more are refused with 503 for the moment")
+    max_sessions_per_address: int = _setting(
+        200, "of them from one client address, which a whole school may share; more are refused with 429"
+    )
+    max_viewers_per_camera: int = _setting(200, "viewers of one camera; more are refused with 503")
+    max_connecting: int = _setting(128, "connections that do not stand yet; more are refused with 503 for the moment")
+    max_connecting_per_address: int = _setting(64, "of them from one client address; more are refused with 429")
+    requests_per_second: float = _setting(
+        20.0, "connections that one client address may open, change or end each second, in the long run; then 429"
+    )
+    requests_at_once: int = _setting(
+        300, "of them at once, after a pause: a school that opens its pages when a lesson begins"
+    )
 
     video_bitrate_bps: int = _setting(2_500_000, "bitrate of the picture sent to viewers, 720p at most")
     video_low_bitrate_bps: int = _setting(250_000, "bitrate of the 360p picture, for viewers behind a slow line")
@@ -164,6 +179,8 @@ class Settings:
             _require(getattr(self, name) >= 0, name, getattr(self, name), "it cannot be negative")
         for name in (each.name for each in fields(self) if each.name.endswith("_s")):
             _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "it must be more than 0 seconds")
+        rate = self.requests_per_second
+        _require(0 < rate < math.inf, "requests_per_second", rate, "it must be more than 0")
         for name in _AT_LEAST_ONE:
             _require(getattr(self, name) >= 1, name, getattr(self, name), "it must be at least 1")
         _require(1 <= self.jpeg_quality <= 100, "jpeg_quality", self.jpeg_quality, "it must be from 1 to 100")

@@ -61,6 +61,13 @@ class NotFound(SurveillxError):
     title = "Not found"
 
 
+class TooSlow(SurveillxError):
+    """The body does not come (RFC 9110 section 15.5.9)."""
+
+    status = 408
+    title = "Too slow"
+
+
 class Conflict(SurveillxError):
     """The thing exists and is in a state that does not allow this."""
 
@@ -80,6 +87,13 @@ class UnsupportedMediaType(SurveillxError):
 
     status = 415
     title = "Unsupported media type"
+
+
+class TooManyRequests(SurveillxError):
+    """This address asks too often, or holds too much; `headers` carry Retry-After (RFC 6585 section 4)."""
+
+    status = 429
+    title = "Too many requests"
 
 
 class Unprocessable(SurveillxError):

@@ -5,6 +5,7 @@ A class behind one address opens the page at once: a burst passes, and only what
 
 from __future__ import annotations
 
+import ipaddress
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -26,7 +27,7 @@ class Rate:
 
     def wait_s(self, address: str) -> float:
         """Count one request; 0 when it may pass, else in how many seconds the next one may."""
-        now = self._clock()
+        now, address = self._clock(), network_of(address)
         level, since = self._buckets.pop(address, (float(self._burst), now))
         level = min(self._burst, level + (now - since) * self._per_s)
         passes = level >= 1
@@ -34,3 +35,14 @@ class Rate:
         if len(self._buckets) > MAX_ADDRESSES:
             self._buckets.popitem(last=False)
         return 0.0 if passes else (1 - level) / self._per_s
+
+
+def network_of(address: str) -> str:
+    """Whom an address counts for: somebody with IPv6 has a whole network of 2^64 addresses (RFC 6177)."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if parsed.version == 4:
+        return str(parsed)
+    return str(parsed.ipv4_mapped or ipaddress.ip_network((parsed, 64), strict=False))

@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -26,12 +26,12 @@ from .annotate import PictureKind
 from .callers import ANYONE, Caller, Right
 from .camera import Camera, Cameras
 from .config import Settings
-from .errors import BadRequest, Conflict, NotFound, Unavailable, Unprocessable
+from .errors import BadRequest, Conflict, NotFound, TooManyRequests, Unavailable, Unprocessable
 from .events import EventBus, ViewerChanged
 from .heap import give_back_after
+from .limits import Kind, Place, require_room
 from .metrics import Metrics
 from .renditions import RenditionName
-from .room import shortage
 from .rtc_compat import (
     Downlink,
     MediaPorts,
@@ -49,8 +49,6 @@ from .trickle import Fragment, RemoteIce
 from .viewing import Viewing
 
 logger = logging.getLogger("surveillx.sessions")
-
-Kind = Literal["publisher", "viewer"]
 
 PICTURE_REQUEST_S = 1.0
 NO_SESSION = "There is no such session; it may have ended already."
@@ -73,10 +71,11 @@ class Session(ABC):
     peer_direction: ClassVar[Direction]
     codecs: ClassVar[tuple[str, ...]]
 
-    def __init__(self, camera: Camera, settings: Settings, owner: Caller = ANYONE) -> None:
+    def __init__(self, camera: Camera, settings: Settings, owner: Caller = ANYONE, address: str = "") -> None:
         self.id = secrets.token_urlsafe(16)
         self.camera = camera
         self.owner = owner
+        self.address = address
         self.ice: RemoteIce  # from `accept` on
         self.closed = asyncio.Event()
         self.has_connected = False
@@ -310,10 +309,11 @@ class ViewerSession(Session):
         settings: Settings,
         owner: Caller,
         events: EventBus,
+        address: str,
         start: RenditionName,
         picture: PictureKind,
     ) -> None:
-        super().__init__(camera, settings, owner)
+        super().__init__(camera, settings, owner, address)
         self.viewing = Viewing(camera.id, self.id, camera.broadcast, events, start, picture)
 
     def _prepare(self) -> None:
@@ -390,15 +390,15 @@ class SessionRegistry:
             ready.set()
             await asyncio.Event().wait()
 
-    async def publish(self, camera_id: str, offer_sdp: str, owner: Caller = ANYONE) -> Opened:
-        """Open a publisher session of `owner`, who may.
+    async def publish(self, camera_id: str, offer_sdp: str, owner: Caller = ANYONE, address: str = "") -> Opened:
+        """Open a publisher session of `owner`, who may; `address` is whom it counts for.
 
         Raises:
             Conflict: the camera has a publisher that is sending. BadRequest, TooLarge, UnsupportedMediaType: the
-            offer. Unavailable: too many sessions.
+            offer. Unavailable, TooManyRequests: too many sessions.
         """
-        self._check(PublisherSession, offer_sdp)
-        session = PublisherSession(self._cameras.open(camera_id), self._settings, owner)
+        self._check(PublisherSession, offer_sdp, camera_id, address)
+        session = PublisherSession(self._cameras.open(camera_id), self._settings, owner, address)
         previous = session.camera.claim(session)
         if isinstance(previous, PublisherSession):
             previous.stop("another publisher took over")
@@ -413,16 +413,19 @@ class SessionRegistry:
         owner: Caller = ANYONE,
         *,
         needs_publisher: bool = False,
+        address: str = "",
     ) -> Opened:
         """Open a viewer session of `owner`, who may; it begins with the rendition `start` of `picture`.
+
+        `address` is whom it counts for.
 
         Without a publisher it shows the slate, unless the viewer `needs_publisher`.
 
         Raises:
-            NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable: too many
-            sessions. Conflict: nobody publishes.
+            NotFound: no such camera. BadRequest, TooLarge, UnsupportedMediaType: the offer. Unavailable,
+            TooManyRequests: too many sessions. Conflict: nobody publishes.
         """
-        self._check(ViewerSession, offer_sdp)
+        self._check(ViewerSession, offer_sdp, camera_id, address)
         camera = self._cameras.get(camera_id)
         if needs_publisher and camera.state == "offline":
             raise Conflict(
@@ -430,7 +433,8 @@ class SessionRegistry:
                 reason="camera_offline",
                 headers={"Retry-After": "5"},
             )
-        return await self._open(ViewerSession(camera, self._settings, owner, self._events, start, picture), offer_sdp)
+        session = ViewerSession(camera, self._settings, owner, self._events, address, start, picture)
+        return await self._open(session, offer_sdp)
 
     def viewing(self, session_id: str) -> Viewing:
         """What a viewer's session is sent.
@@ -501,7 +505,7 @@ class SessionRegistry:
             raise NotFound(NO_SESSION)
         return session
 
-    def _check(self, kind: type[Session], offer_sdp: str) -> None:
+    def _check(self, kind: type[Session], offer_sdp: str, camera_id: str, address: str) -> None:
         try:
             check_offer(offer_sdp, kind.peer_direction, kind.codecs)
         except Exception:
@@ -509,20 +513,15 @@ class SessionRegistry:
             raise
         if self._tasks is None:
             raise Unavailable("The server is starting or stopping.", headers={"Retry-After": "2"})
-        if len(self._sessions) >= self._settings.max_sessions:
+        places = [
+            Place(each.kind, each.camera.id, each.address, is_connecting=not each.has_connected)
+            for each in self._sessions.values()
+        ]
+        try:
+            require_room(self._settings, places, Place(kind.kind, camera_id, address))
+        except (TooManyRequests, Unavailable):
             self._metrics.offers.labels(kind.kind, "full").inc()
-            raise Unavailable(
-                f"This server serves {self._settings.max_sessions} connections at a time, and all are taken.",
-                headers={"Retry-After": "10"},
-            )
-        connecting = sum(not session.has_connected for session in self._sessions.values())
-        if connecting >= self._settings.max_connecting:
-            self._metrics.offers.labels(kind.kind, "full").inc()
-            raise Unavailable("Too many are connecting just now.", headers={"Retry-After": "1"})
-        if what := shortage():
-            self._metrics.offers.labels(kind.kind, "full").inc()
-            logger.warning("a %s was refused: the server has no room: %s", kind.kind, what)
-            raise Unavailable(f"This server has no room for one more: {what}.", headers={"Retry-After": "10"})
+            raise
 
     async def _open(self, session: Session, offer_sdp: str) -> Opened:
         self._sessions[session.id] = session

@@ -28,12 +28,14 @@ from server.health import Health
 from server.metrics import Metrics
 from server.overload import Overload
 from server.overview import Overview
+from server.rates import Rate
 from server.recognition.compared import ComparedPeople
 from server.recognition.people import PeopleStore
 from server.recognition.worker import RecognitionWorker
 from server.rtc_compat import MediaPorts
 from server.sessions import SessionRegistry
 from server.snapshots import Snapshots
+from server.strangers import Strangers
 from server.visitors import VisitorStore
 from server.words import Words
 from tests.wait import until
@@ -79,6 +81,8 @@ def make_parts(settings: Settings) -> Parts:
         camera_names=CameraNames(database),
         sessions=sessions,
         snapshots=Snapshots(settings.jpeg_quality),
+        strangers=Strangers(metrics),
+        session_requests=Rate(settings.requests_per_second, settings.requests_at_once),
     )
 
 

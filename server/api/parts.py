@@ -26,13 +26,10 @@ from ..recognition.people import PeopleStore
 from ..recognition.worker import RecognitionWorker
 from ..sessions import SessionRegistry
 from ..snapshots import Snapshots
+from ..strangers import Strangers
 from ..visitors import VisitorStore
 from ..words import Words
 from .looks import Looks
-
-# Of one address, to open, change and end sessions: a class behind one address comes at once, with a few requests each.
-REQUESTS_PER_S = 20.0
-REQUESTS_AT_ONCE = 300
 
 
 @dataclass(frozen=True)
@@ -58,8 +55,9 @@ class Parts:
     camera_names: CameraNames
     sessions: SessionRegistry
     snapshots: Snapshots
+    strangers: Strangers
+    session_requests: Rate
     looks: Looks = field(default_factory=Looks)
-    session_requests: Rate = field(default_factory=lambda: Rate(REQUESTS_PER_S, REQUESTS_AT_ONCE))
 
 
 def parts(connection: HTTPConnection) -> Parts:

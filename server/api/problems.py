@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from http import HTTPStatus
@@ -23,7 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, ExceptionHandler, Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketState
 
-from ..errors import BadRequest, SurveillxError, TooLarge, Unprocessable
+from ..errors import BadRequest, SurveillxError, TooLarge, TooSlow, Unprocessable, UnsupportedMediaType
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -37,6 +38,9 @@ BODY_LIMITS: Mapping[str, int] = {
 
 # How long a client whose body is refused may go on sending it.
 LINGER_S = 2.0
+# A body may take this long, and longer the more of it has come; a line that carries less than this carries no video.
+BODY_PATIENCE_S = 20.0
+LEAST_BODY_RATE = 4_000  # bytes a second
 
 # RFC 6455 section 7.4.1 and IANA's registry of close codes.
 POLICY_VIOLATION, INTERNAL_ERROR, TRY_AGAIN_LATER = 1008, 1011, 1013
@@ -92,9 +96,10 @@ def problem_of(error: SurveillxError) -> JSONResponse:
 
 
 class LimitBody:
-    """ASGI middleware: answers 413 to a body over its path's limit.
+    """ASGI middleware: answers 413 to a body over its path's limit, and 408 to one that hardly comes.
 
     At once where Content-Length says so, else as soon as that many bytes have come, whatever the route makes of it.
+    Compressed ones get 415: nothing here unpacks them, so that none can unpack to more than the limit.
     """
 
     def __init__(self, app: ASGIApp, limits: Mapping[str, int]) -> None:
@@ -107,8 +112,8 @@ class LimitBody:
             await self._app(scope, receive, send)
             return
         body = _CountedBody(scope, receive, send, self._limit(scope["path"]))
-        if body.declared_too_large():
-            await body.refuse()
+        if refusal := body.refused_unread():
+            await body.refuse(refusal)
         else:
             await self._app(scope, body.receive, body.send)
 
@@ -125,20 +130,40 @@ class _CountedBody:
         self._send = send
         self._limit = limit
         self._read = 0
+        self._begun_at = time.monotonic()
+        self._is_complete = False
         self._response_started = False
         self._refused = False
 
-    def declared_too_large(self) -> bool:
-        declared = Headers(scope=self._scope).get("content-length", "")
-        return declared.isdecimal() and int(declared) > self._limit
+    def refused_unread(self) -> SurveillxError | None:
+        """What its headers already say against it."""
+        headers = Headers(scope=self._scope)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal() and int(declared) > self._limit:
+            return self._too_large()
+        if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            # RFC 9110 section 12.5.3: the header says what would be taken.
+            return UnsupportedMediaType("Send this without compressing it.", headers={"Accept-Encoding": "identity"})
+        return None
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self._next()
+        self._is_complete = self._is_complete or not message.get("more_body", False)
         self._read += len(message.get("body", b""))
         if self._read > self._limit:
-            await self.refuse()
-            raise self._error()  # ends the route; should it catch this, its own answer is dropped below
+            raise await self.refuse(self._too_large())
         return message
+
+    async def _next(self) -> Message:
+        """What comes next. After the body it is the client's leaving, and may take for ever."""
+        if self._is_complete:
+            return await self._receive()
+        patience_s = self._begun_at + BODY_PATIENCE_S + self._read / LEAST_BODY_RATE - time.monotonic()
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self._receive()
+        except TimeoutError:
+            raise await self.refuse(TooSlow("What was sent with this request did not come in time.")) from None
 
     async def send(self, message: Message) -> None:
         if self._refused:
@@ -146,16 +171,18 @@ class _CountedBody:
         self._response_started = self._response_started or message["type"] == "http.response.start"
         await self._send(message)
 
-    async def refuse(self) -> None:
+    async def refuse(self, error: SurveillxError) -> SurveillxError:
+        """Answer with `error`. Raised, it ends the route; should that catch it, the route's own answer is dropped."""
         if self._refused or self._response_started:
-            return
+            return error
         self._refused = True
         # The rest of the body is thrown away, so the connection cannot be used for another request.
-        response = problem_of(self._error())
+        response = problem_of(error)
         response.headers["Connection"] = "close"
         await response(self._scope, self._receive, self._send_open)
         await self._linger()
         await self._send({"type": "http.response.body", "body": b""})
+        return error
 
     async def _send_open(self, message: Message) -> None:
         """Send all of an answer but its end, with which the server closes the connection."""
@@ -175,7 +202,7 @@ class _CountedBody:
                 while (await self._receive()).get("more_body", False):
                     pass
 
-    def _error(self) -> TooLarge:
+    def _too_large(self) -> TooLarge:
         return TooLarge(f"This is larger than the {_size(self._limit)} that this address takes.")
 
 

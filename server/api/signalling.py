@@ -7,15 +7,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..access import client_address
 from ..annotate import PictureKind
 from ..callers import allow_owner
 from ..errors import Unprocessable, UnsupportedMediaType
 from ..renditions import RenditionName
 from .auth import PUBLISH, VIEW, VIEW_OR_PUBLISH, CallerDep
-from .opening import Wanted, open_publisher, open_viewer
+from .opening import Wanted, open_publisher, open_viewer, require_patience
 from .parts import PartsDep
 
-router = APIRouter(prefix="/webrtc", tags=["signalling"])
+router = APIRouter(prefix="/webrtc", tags=["signalling"], dependencies=[Depends(require_patience)])
 
 
 class Offer(BaseModel):
@@ -69,17 +70,17 @@ async def require_json(request: Request) -> None:
 
 
 @router.post("/streamer", dependencies=[PUBLISH, Depends(require_json)])
-async def publish(offer: Offer, parts: PartsDep, caller: CallerDep) -> Answer:
+async def publish(offer: Offer, request: Request, parts: PartsDep, caller: CallerDep) -> Answer:
     """A camera PC offers its picture."""
-    opened = await open_publisher(parts, caller, str(offer.camera_id), offer.sdp)
+    opened = await open_publisher(parts, caller, str(offer.camera_id), offer.sdp, client_address(request.scope))
     return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 
 @router.post("/viewer", dependencies=[VIEW, Depends(require_json)])
-async def view(offer: ViewerOffer, parts: PartsDep, caller: CallerDep) -> Answer:
+async def view(offer: ViewerOffer, request: Request, parts: PartsDep, caller: CallerDep) -> Answer:
     """A browser asks for a camera's picture."""
     wanted = Wanted(offer.rendition, offer.picture)
-    opened = await open_viewer(parts, caller, str(offer.camera_id), offer.sdp, wanted)
+    opened = await open_viewer(parts, caller, str(offer.camera_id), offer.sdp, wanted, client_address(request.scope))
     return Answer(sdp=opened.sdp, session_id=opened.session_id)
 
 

@@ -7,7 +7,6 @@ want. Pages of other origins get in where `allowed_origins` names them.
 
 from __future__ import annotations
 
-import math
 import secrets
 import time
 from collections.abc import Awaitable
@@ -17,18 +16,20 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ..access import client_address
 from ..annotate import PictureKind
 from ..callers import Caller, allow, allow_owner
 from ..errors import BadRequest, SurveillxError, Unprocessable, UnsupportedMediaType
+from ..limits import Kind
 from ..renditions import RenditionName
 from ..sdp import TooManySections
-from ..sessions import Kind, Opened, Session
+from ..sessions import Opened, Session
 from ..trickle import MEDIA_TYPE as FRAGMENT
 from ..trickle import parse_fragment
 from ..turn import ice_servers
 from .auth import PUBLISH, VIEW, CallerDep
 from .embedding import DOORS, PREFLIGHT_S
-from .opening import Wanted, open_publisher, open_viewer
+from .opening import Wanted, open_publisher, open_viewer, require_patience
 from .parts import Parts, PartsDep
 
 SDP = "application/sdp"
@@ -50,27 +51,6 @@ class PreconditionFailed(SurveillxError):
     title = "No longer so"
 
 
-class TooManyRequests(SurveillxError):
-    """This address asks too often (RFC 6585 section 4)."""
-
-    status = 429
-    title = "Too many requests"
-
-
-async def require_patience(request: Request, parts: PartsDep) -> None:
-    """Let an address ask only so often.
-
-    Raises:
-        TooManyRequests: with `Retry-After`.
-    """
-    if wait_s := parts.session_requests.wait_s(request.client.host if request.client else ""):
-        raise TooManyRequests(
-            "Too many requests came from this address. Try again in a moment.",
-            reason="rate",
-            headers={"Retry-After": str(math.ceil(wait_s))},
-        )
-
-
 def _body(media_type: str) -> dict[str, Any]:
     """What OpenAPI should say of a body that is no JSON."""
     return {"requestBody": {"required": True, "content": {media_type: {"schema": {"type": "string"}}}}}
@@ -87,7 +67,9 @@ router = APIRouter(tags=["whip"], default_response_class=Response)
 async def publish(camera_id: str, request: Request, parts: PartsDep, caller: CallerDep) -> Response:
     """A program offers a camera's picture; 201 with the answer."""
     offer = await _offer(request)
-    return _created(request, await _opened(open_publisher(parts, caller, camera_id, offer)), parts)
+    return _created(
+        request, await _opened(open_publisher(parts, caller, camera_id, offer, client_address(request.scope))), parts
+    )
 
 
 @router.post("/whep/{camera_id}", status_code=201, dependencies=VIEWING + ASKING, openapi_extra=_body(SDP))
@@ -102,7 +84,11 @@ async def view(
     """A program asks for a camera's picture; 201 with the answer, 409 while nobody publishes."""
     offer = await _offer(request)
     wanted = Wanted(rendition, picture, needs_publisher=True)
-    return _created(request, await _opened(open_viewer(parts, caller, camera_id, offer, wanted)), parts)
+    return _created(
+        request,
+        await _opened(open_viewer(parts, caller, camera_id, offer, wanted, client_address(request.scope))),
+        parts,
+    )
 
 
 @router.get("/whip/{camera_id}", status_code=204, dependencies=PUBLISHING)

@@ -114,10 +114,16 @@ def _address(server: Child) -> str:
     raise BenchError("The server did not start; its messages are above.")
 
 
+_ONE_ADDRESS = {
+    f"SURVEILLX_{name}": "100000"
+    for name in ("MAX_SESSIONS_PER_ADDRESS", "MAX_CONNECTING_PER_ADDRESS", "REQUESTS_PER_SECOND", "REQUESTS_AT_ONCE")
+}
+
+
 def _environment(settings: Mapping[str, str]) -> dict[str, str]:
-    # The caller's own settings must not colour a measurement.
+    # The caller's own settings must not colour a measurement, and all that is measured comes from one address.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("SURVEILLX_")}  # noqa: TID251
-    return {**inherited, **settings}
+    return {**inherited, **_ONE_ADDRESS, **settings}
 
 
 def _end(process: subprocess.Popen[str]) -> None:
