@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.ready
 LOCKS := requirements/server.txt requirements/dev.txt requirements/photos.txt package-lock.json
 
-.PHONY: run test setup check format lock bench clean
+.PHONY: run test setup check format lock bench fuzz audit clean
 
 run: setup
 	$(BIN)/surveillx demo
@@ -33,6 +33,12 @@ lock: setup
 bench: setup
 	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/measure.sh docs/performance
 	$(BIN)/python -m tools.performance
+
+fuzz: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/fuzz.sh
+
+audit: setup
+	PATH="$(CURDIR)/$(BIN):$$PATH" bash tools/audit.sh
 
 clean:
 	rm -rf $(VENV) node_modules web/vendor .mypy_cache .ruff_cache .pytest_cache

@@ -15,9 +15,8 @@ from starlette.concurrency import run_in_threadpool
 from . import __version__, rtc_compat
 from .access import Access
 from .accounts import Accounts
-from .api import attendance as attendance_routes
-from .api import audit as audit_routes
 from .api import (
+    admission,
     auth,
     calibration,
     embedding,
@@ -36,6 +35,8 @@ from .api import (
     visitors,
     whip,
 )
+from .api import attendance as attendance_routes
+from .api import audit as audit_routes
 from .api.parts import Parts
 from .attendance import AttendanceStore
 from .audit import AuditStore
@@ -83,6 +84,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="SurveillX FastRTC", version=__version__, lifespan=lifespan, openapi_url=None)
     app.state.parts = parts
     problems.install(app)
+    admission.install(app)
     embedding.install(app, settings.allowed_origins)
     whip.install(app, settings.allowed_origins)
     headers.install(app)

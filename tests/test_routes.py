@@ -289,3 +289,18 @@ async def test_what_is_revoked_ends_on_every_road(school: tuple[Live, dict[str, 
     told = {(line.action, line.who) for line in lines}
     assert {("published", "token p"), ("watched", "token v")} <= told
     assert ("token_revoked", None) in told or ("token_revoked", "") in told
+
+
+async def test_a_strangers_body_is_not_read(school: tuple[Live, dict[str, str]]) -> None:
+    """Written by hand: a body is announced and never sent, and the answer comes all the same."""
+    server, secrets = school
+    host, port = server.url.removeprefix("http://").split(":")
+    for token, status in ((None, b"401"), (secrets["view"], b"403")):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        shown = f"Authorization: Bearer {token}\r\n" if token else ""
+        head = f"POST /api/people HTTP/1.1\r\nHost: {host}\r\n{shown}Content-Length: 150000000\r\n"
+        writer.write(f"{head}Content-Type: multipart/form-data; boundary=x\r\n\r\n--x".encode())
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 " + status)
+        assert b"application/problem+json" in answer

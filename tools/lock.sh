@@ -7,6 +7,7 @@ compile pyproject.toml -o requirements/publisher.txt
 compile pyproject.toml --extra server -o requirements/server.txt
 compile pyproject.toml --extra server --group dev -o requirements/dev.txt
 compile --group pyproject.toml:fuzz -o requirements/fuzz.txt
+compile --group pyproject.toml:audit -o requirements/audit.txt
 compile --no-deps --group pyproject.toml:photos -o requirements/photos.txt
 VENV=${VENV:-.venv}
 . tools/node.sh

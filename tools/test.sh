@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 # Their results do not depend on time: they take what the browser tests leave of the processors.
-computing=(tests/test_{evaluation,sample,calibration,detectors,engine,photos,quality,search}.py)
+computing=(tests/test_{fuzz_api,fuzz_inputs,evaluation,sample,calibration,detectors,engine,photos,quality,search}.py)
 # First, or the others would wait for them at the end.
 longest=(tests/test_worker_faults.py tests/test_bench*.py)
 # Real browsers, recognisers and networks: where others share the machine, one test of a thousand may be starved. It is
