@@ -42,6 +42,7 @@ from .rtc_compat import (
     choose_addresses,
     clean_offer,
     close_peer,
+    name_one_fingerprint,
 )
 from .sdp import Direction, check_offer, needs_any_h264
 from .timing import Origin
@@ -110,7 +111,7 @@ class Session(ABC):
             logger.info("session %s: the offer was refused by aiortc: %s", self.id, type(error).__name__)
             logger.debug("session %s", self.id, exc_info=error)
             raise BadRequest("The offer cannot be served: it is not a complete WebRTC offer.", reason="sdp") from error
-        answer = self._told(self._peer.localDescription.sdp)
+        answer = self._told(name_one_fingerprint(self._peer.localDescription.sdp))
         if "a=candidate:" not in answer:
             raise Unavailable(
                 "No UDP port is free for another connection; the server's log says more.", headers={"Retry-After": "10"}

@@ -187,6 +187,9 @@ async def test_a_good_offer_is_answered_whole(room: Room) -> None:
     assert answered.media[0].ice_candidates
     assert answered.media[0].ice_candidates_complete
     assert all(each.rtcp_mux for each in answered.media)
+    fingerprints = [line for line in response.text.splitlines() if line.startswith("a=fingerprint:")]
+    assert fingerprints
+    assert all(line.startswith("a=fingerprint:sha-256 ") for line in fingerprints), "OBS's library trips over others"
 
     links = response.headers.get_list("Link")
     assert [re.match("<(.*?)>", each)[1] for each in links] == list(TURN)  # type: ignore[index]

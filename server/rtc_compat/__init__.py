@@ -5,6 +5,7 @@ the tests ran with, and each hook has a test in `tests/test_rtc_compat.py` that 
 event loop's thread. Process-wide hooks are put in place and taken back by `installed`.
 """
 
+from .ciphers import name_one_fingerprint
 from .closing import close_peer
 from .downlink import Downlink, Picture
 from .feedback import Feedback
@@ -35,6 +36,7 @@ __all__ = [
     "clean_offer",
     "close_peer",
     "installed",
+    "name_one_fingerprint",
     "send_rtcp",
     "tap_datagrams",
     "tap_packets",
