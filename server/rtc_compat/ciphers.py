@@ -29,8 +29,8 @@ _SUITES = (
 def name_one_fingerprint(sdp: str) -> str:
     """The answer with the SHA-256 fingerprint alone, which every WebRTC program knows (RFC 8122 section 5).
 
-    aiortc names three (aiortc/rtcdtlstransport.py getFingerprints). Of those answers libdatachannel 0.24, the library in
-    OBS, refused about every third on this machine: "certificate verify failed". Of answers with one it refused none.
+    aiortc names three (aiortc/rtcdtlstransport.py getFingerprints). libdatachannel 0.24, the library of OBS, refused
+    about every third of those answers on this machine ("certificate verify failed"), and none with one.
     """
     return "".join(line for line in sdp.splitlines(keepends=True) if not _OTHER_HASH.match(line))
 
