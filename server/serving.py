@@ -15,6 +15,7 @@ from .access import Access
 from .accounts import Accounts
 from .app import create_app
 from .config import Settings
+from .connections import watched_protocol
 from .database import open_database
 from .errors import ConfigError
 
@@ -22,6 +23,8 @@ logger = logging.getLogger("surveillx.serve")
 
 # Requests under way get this long after a signal; then the lifespan closes the peer connections. Together below 5 s.
 GRACE_S = 1
+# What a page says over a WebSocket, unpacked: the time it asks for, acknowledgements.
+MAX_MESSAGE_BYTES = 64 * 1024
 BACKLOG = 2048  # as uvicorn's own
 
 
@@ -84,6 +87,8 @@ def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
+        http=watched_protocol(settings.trusted_proxies),
+        ws_max_size=MAX_MESSAGE_BYTES,
         lifespan="on",
         log_config=None,
         access_log=False,

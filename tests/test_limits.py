@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import websockets
 
+from server import connections, serving
 from server.api import problems
 from server.config import Settings
 from server.errors import TooManyRequests, Unavailable
@@ -128,6 +130,37 @@ async def test_bodies_that_crawl_or_are_packed(tmp_path: Path, monkeypatch: pyte
         packed = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
         refused = await server.http.post("/webrtc/viewer", content=bomb, headers=packed)
         assert (refused.status_code, refused.headers["accept-encoding"]) == (415, "identity")
+
+
+async def test_connections_that_say_nothing_are_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does one that has been answered wait for ever for the rest of its next request."""
+    monkeypatch.setattr(connections, "HEADERS_WITHIN_S", 0.5)
+    whole = b"GET /webrtc/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+    async with live(tmp_path) as server:
+        assert await raw(server) == b""
+        assert await raw(server, b"GET / HTTP/1.1\r\nHost: 127") == b""
+        assert (await raw(server, whole, b"GET / HT")).startswith(b"HTTP/1.1 404 ")
+        assert (await server.http.get("/api/cameras")).status_code == 200
+
+
+async def test_one_address_holds_only_so_many_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page's WebSocket counts while it is open, and no longer."""
+    monkeypatch.setattr(connections, "MAX_CONNECTIONS_PER_ADDRESS", 2)
+    async with live(tmp_path, trusted_proxies=()) as server:
+        events = server.url.replace("http", "ws") + "/ws/events"
+        async with websockets.connect(events), websockets.connect(events):
+            with pytest.raises((OSError, websockets.WebSocketException)):
+                await websockets.connect(events)
+        async with websockets.connect(events) as socket:
+            await socket.recv()
+
+
+async def test_a_message_that_unpacks_to_more(tmp_path: Path) -> None:
+    async with live(tmp_path) as server:
+        events = server.url.replace("http", "ws") + "/ws/events"
+        async with websockets.connect(events, compression="deflate") as socket:
+            await socket.send("x" * (serving.MAX_MESSAGE_BYTES + 1))
+            await until(lambda: socket.close_code == 1009, what="it is refused as too big")
 
 
 def test_the_log_has_one_line_a_minute_of_strangers(caplog: pytest.LogCaptureFixture) -> None:
