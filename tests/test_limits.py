@@ -73,7 +73,7 @@ def test_a_network_of_ipv6_is_one_asker() -> None:
 
 async def test_a_school_behind_one_address_and_a_client_that_never_stops(tmp_path: Path) -> None:
     """A hundred pages open at once; whoever goes on and on is told to wait, and the picture of the others goes on."""
-    limits = {"requests_per_second": 0.5, "requests_at_once": 102, "max_connecting_per_address": 100}
+    limits = {"requests_per_second": 0.01, "requests_at_once": 102, "max_connecting_per_address": 100}
     async with live(tmp_path, **limits) as server, AsyncExitStack() as stack:
         publisher, watcher = Client(server.http), Client(server.http)
         for client in (publisher, watcher):
