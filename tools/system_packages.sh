@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What the tests need from the system: Chromium for the pages, a font with all scripts for the names, PostgreSQL's
-# server programs (no server is left running). On Linux as root also what loses packets in a network of the tests' own.
+# server programs (no server is left running). On Linux as root also what loses packets in a network of the tests' own, and a relay
+# (coturn) for it.
 set -euo pipefail
 
 missing=()
@@ -12,6 +13,7 @@ command -v pg_ctl >/dev/null || compgen -G "/usr/lib/postgresql/*/bin/pg_ctl" >/
 if [ "$(id -u)" -eq 0 ] && [ "$(uname)" = Linux ]; then
     command -v nft >/dev/null || missing+=(nftables)
     command -v ip >/dev/null || missing+=(iproute2)
+    command -v turnserver >/dev/null || missing+=(coturn)
 fi
 [ ${#missing[@]} -eq 0 ] && $has_firefox && exit 0
 

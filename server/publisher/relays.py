@@ -20,6 +20,13 @@ from aiortc.rtcicetransport import parse_stun_turn_uri
 # Checks start 20 ms apart, and on any line that can carry video one is answered within this.
 DIRECT_FIRST_S = 0.5
 
+# RFC 8656 section 7.4, RFC 8489 section 9.2.5.
+_REFUSALS = {
+    401: "it refuses the credential. Its secret is not the server's, the credential has expired, or a clock is wrong.",
+    486: "it has as many users as it takes (its quota).",
+    508: "it has no port left.",
+}
+
 logger = logging.getLogger("surveillx.publisher")
 
 
@@ -44,24 +51,40 @@ async def relay_when_needed(sender: RTCRtpSender, find_relays: Callable[[], Awai
 
 
 def _is_searching(connection: ice.Connection) -> bool:
+    """Whether no way has been found yet, and there is still time (ice.py check_complete, close)."""
     return not (connection._check_list_done or connection._closing)
 
 
 async def _try(connection: ice.Connection, relay: Relay) -> None:
     try:
         candidate, protocol = await _allocate(connection, relay)
+    except asyncio.CancelledError:
+        if _is_searching(connection):  # time is up; else another way has been found, and nobody misses this one
+            logger.warning("The relay %s cannot be used: it does not answer.", relay.url)
+        raise
     except (OSError, ValueError, stun.TransactionError) as error:
         # A refused credential is worth a line: somebody has to change something.
-        logger.warning("The relay %s cannot be used: %s", relay.url, error)
+        logger.warning("The relay %s cannot be used: %s", relay.url, _why(error))
         return
     if not _is_searching(connection):
         await protocol.close()
         return
+    # As gathering does with it (ice.py get_component_candidates, gather_candidates).
     connection._protocols.append(protocol)
     connection._local_candidates.append(candidate)
     for pair in _pairs(connection, protocol):
         # connect() may have begun all checks it had and waits for their end (ice.py connect, _check_periodic).
         connection.check_start_task(pair)
+
+
+def _why(error: OSError | ValueError | stun.TransactionError) -> str:
+    """In words for whom it concerns; coturn says 401 to a wrong secret and to an expired user alike."""
+    if isinstance(error, stun.TransactionTimeout):
+        return "it does not answer."
+    if not isinstance(error, stun.TransactionFailed):
+        return str(error)
+    code, reason = error.response.attributes.get("ERROR-CODE", (0, "no reason given"))
+    return _REFUSALS.get(code, f"it refuses with {code} ({reason}).")
 
 
 async def _allocate(connection: ice.Connection, relay: Relay) -> tuple[Candidate, ice.StunProtocol]:
@@ -84,7 +107,7 @@ async def _allocate(connection: ice.Connection, relay: Relay) -> tuple[Candidate
 
 
 def _pairs(connection: ice.Connection, protocol: ice.StunProtocol) -> Iterator[ice.CandidatePair]:
-    """What can now be tried in addition."""
+    """What can now be tried in addition (ice.py _pair_remote_candidate, add_remote_candidate)."""
     for remote in connection.remote_candidates:
         connection._pair_remote_candidate(remote)
         pair = connection._find_pair(protocol, remote)
