@@ -183,7 +183,7 @@ async def test_a_relay_that_is_down_delays_no_direct_way(server: httpx.Client, r
     """aioice alone would wait five seconds for it, each time, before there is an offer."""
     filtered("udp dport 3478 drop", "tcp dport 3478 drop")
     url = f"turn:{RELAY}:9" if relay_is == "a closed port" else UDP
-    taken = []
+    taken: list[float] = []
     while not taken or (min(taken) > 4 and len(taken) < 3):  # a busy machine may be slow, but not three times
         camera, started = f"{relay_is} {len(taken)}".replace(" ", "-"), time.monotonic()
         async with publishing(camera, url, *credential()):
