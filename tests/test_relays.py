@@ -162,20 +162,22 @@ async def test_the_picture_arrives_through_the_relay(server: httpx.Client, camer
         await until(lambda: online(server, camera), PATIENCE_S)
 
 
-async def test_a_refused_credential_is_named_and_nothing_gets_through(
+async def test_a_relay_that_cannot_be_used_is_named_with_the_reason(
     server: httpx.Client, caplog: pytest.LogCaptureFixture
 ) -> None:
-    filtered(DIRECTLY)
+    filtered(DIRECTLY, "tcp dport 9 drop")
     caplog.set_level(logging.WARNING, "surveillx.publisher")
+    silent = f"turn:{RELAY}:9?transport=tcp"
     async with (
         publishing("wrong", UDP, *credential("another secret")),
-        publishing("old", TCP, *credential(valid_s=-60)),
+        publishing("expired", TCP, *credential(valid_s=-60)),
+        publishing("silent", silent, *credential()),
     ):
-        await until(lambda: caplog.text.count("the video finds no way to it") == 2, PATIENCE_S)
+        await until(lambda: caplog.text.count("the video finds no way to it") == 3, PATIENCE_S)
+        assert not any(online(server, camera) for camera in ("wrong", "expired", "silent"))
     for url in (UDP, TCP):
         assert f"The relay {url} cannot be used: it refuses the credential." in caplog.text
-    assert not online(server, "wrong")
-    assert not online(server, "old")
+    assert f"The relay {silent} cannot be used: it does not answer." in caplog.text
 
 
 @pytest.mark.parametrize("relay_is", ["a closed port", "a black hole"])
