@@ -29,7 +29,7 @@ from .errors import Unavailable
 from .passwords import PasswordCheck
 from .rates import network_of
 
-COOKIE = "surveillx"
+COOKIE = "surveillx_view"
 DAY_S = 24 * 3600.0
 
 # A publisher with a stale token retries twice a minute, a person mistypes a few times: both stay well below.

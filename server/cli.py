@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_user(commands)
     _add_token(commands)
     _add_publish(commands)
+    _add_doctor(commands)
     _add_bench(commands)
     return parser
 
@@ -190,6 +191,18 @@ def _add_publish(commands: Any) -> None:
     parser.set_defaults(run=_publish)
 
 
+def _add_doctor(commands: Any) -> None:
+    from .doctor import add_arguments
+
+    text = "find out what keeps a camera PC or a browser from the server, and what mends it"
+    parser = commands.add_parser("doctor", help=text, description=text)
+    add_arguments(parser)
+    parser.add_argument("--host", help="without --server: as for serve")
+    parser.add_argument("--port", type=int, help="without --server: as for serve")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="without --server: as for serve")
+    parser.set_defaults(run=_doctor)
+
+
 def _add_bench(commands: Any) -> None:
     from .bench import add_arguments
 
@@ -259,6 +272,12 @@ def _token(options: argparse.Namespace, settings: Settings) -> int:
     from .access_command import run_token
 
     return run_token(options, settings)
+
+
+def _doctor(options: argparse.Namespace, settings: Settings) -> int:
+    from .doctor import run
+
+    return run(options, settings)
 
 
 def _publish(options: argparse.Namespace, settings: Settings) -> int:

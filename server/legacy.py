@@ -90,7 +90,7 @@ class LegacyStream:
         camera_id = None if wishes.get("camera_id") is None else str(wishes["camera_id"])
         caller = self._caller(environ, wishes.get("token"))
         if caller is None or not caller.may("view", camera_id):
-            raise socketio.exceptions.ConnectionRefusedError("Sign-in needed")
+            raise socketio.exceptions.ConnectionRefusedError("Sign-in needed", {"reason": "denied"})
         connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
         serving = self._serve(sid, camera_id, connection.queue.empty, caller)
         self._clients[sid] = self._spawn(serving, f"jpeg-client-{sid}")

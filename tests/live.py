@@ -36,6 +36,7 @@ class Live:
 @asynccontextmanager
 async def live(data: Path, **settings: Any) -> AsyncIterator[Live]:
     """Serve with recognition off unless told otherwise; everything is gone when the block ends."""
+    at = settings.get("host", "127.0.0.1")
     chosen: dict[str, Any] = {
         "data": data,
         "interfaces": ("127.0.0.1",),
@@ -45,8 +46,8 @@ async def live(data: Path, **settings: Any) -> AsyncIterator[Live]:
     }
     made = Settings(**chosen)
     app = create_app(made)
-    listening = listen("127.0.0.1", 0)
-    url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    listening = listen(at, 0)
+    url = f"http://{at}:{listening.getsockname()[1]}"
     server = uvicorn.Server(server_config(app, made))
     server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
     task = asyncio.create_task(server.serve(sockets=[listening]))

@@ -56,7 +56,7 @@ async def test_nothing_secret_is_logged(tmp_path: Path, caplog: pytest.LogCaptur
         await server.parts.access.refresh()
         for password in ("wr0ng-guess", PASSWORD):
             await server.http.post("/login", json={"name": "Ada Admin", "password": password})
-        cookie = server.http.cookies["surveillx"]
+        cookie = server.http.cookies["surveillx_view"]
         server.http.headers["Authorization"] = f"Bearer {tokens['view_token']}"
         await until(lambda: server.parts.recognition.state == "running", 60, "recognition runs")
         added = await server.http.post(

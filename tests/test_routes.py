@@ -96,6 +96,7 @@ ROUTES: Mapping[str, str] = {
     "GET /visitors": PAGE + "staff",
     "GET /system": PAGE + "staff",
     "GET /calibration": PAGE + "staff",
+    "GET /connection": PAGE + "view",
     "WS /ws/events": "view/1",
 }
 # What each of these may; the rights of camera 2 alone are worth nothing at camera 1.
@@ -166,7 +167,7 @@ async def test_nobody_gets_in_who_shows_nothing_or_something_wrong(school: tuple
     server, _ = school
     failures = []
     for route, needed in ROUTES.items():
-        shown: list[dict[str, str]] = [{}, {"Cookie": "surveillx=wrong"}, {"Authorization": "Basic eDp5"}]
+        shown: list[dict[str, str]] = [{}, {"Cookie": "surveillx_view=wrong"}, {"Authorization": "Basic eDp5"}]
         for headers in shown:
             status = await ask(server, route, headers)
             expected = 303 if needed.startswith(PAGE) else 401

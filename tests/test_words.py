@@ -40,6 +40,12 @@ def used_keys() -> set[str]:
         *re.findall(r'\bt\(\s*"([^"]+)"', templates),
         *re.findall(r'\btext\(\s*"([^"]+)"', scripts + advice),
         *(name for _path, name in PAGES),
+        *(f"connection.{name}" for name in re.findall(r'(?:strings\.connection|step|skip)\("([a-z_]+)"', scripts)),
+        *(
+            key
+            for key in ENGLISH
+            if key.startswith("connection.") and f'"{key.removeprefix("connection.")}"' in scripts
+        ),
         *(f"problem.{kind}{part}" for kind in re.findall(r'"([a-z]+_[a-z_]+)"', advice) for part in ("", ".todo")),
     }
 

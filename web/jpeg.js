@@ -23,8 +23,6 @@ const WATCH_MS = 250;
 const POSTER_WITHIN_MS = 4_000;
 const RETRY_MS = 500;
 const LONGEST_RETRY_MS = 3_000;
-/** What the server says to whoever may not watch; not to be translated. */
-const REFUSED = "Sign-in needed";
 
 export class JpegLink extends EventTarget {
   #server;
@@ -127,8 +125,8 @@ export class JpegLink extends EventTarget {
     socket.on("frame", (/** @type {FrameMessage} */ message, /** @type {(() => void) | undefined} */ acknowledge) => {
       this.#show(message).finally(() => acknowledge?.());
     });
-    socket.on("connect_error", ({ message }) => {
-      if (message === REFUSED) {
+    socket.on("connect_error", (error) => {
+      if (/** @type {{ data?: { reason?: string } }} */ (error).data?.reason === "denied") {
         this.#refuse(new ApiError(strings.denied, { status: 401 }));
       }
     });

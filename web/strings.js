@@ -62,6 +62,9 @@ const photos = (count) => text("common.photos", { count });
 const persons = (count) => text("common.people", { count });
 
 export const strings = {
+  /** What "Test my connection" says. @param {string} name @param {Record<string, string | number>} [values] */
+  connection: (name, values) => text(`connection.${name}`, values),
+
   serverUnreachable: text("server.unreachable"),
   serverSlow: text("server.slow"),
   /** @param {number} status */

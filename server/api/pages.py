@@ -32,7 +32,7 @@ PAGES = (
     ("/visitors", "nav.visitors"),
     ("/system", "nav.system"),
 )
-SECTIONS = {"/calibration": "/people"}
+SECTIONS = {"/calibration": "/people", "/connection": "/system"}
 
 # Pictures that come with the live page, each an encode: what fits a screen.
 MAX_POSTERS = 9
@@ -68,7 +68,7 @@ async def require_visitor(request: Request, parts: PartsDep) -> None:
 
 def _right(path: str) -> Right:
     """What opening a page needs."""
-    return "view" if path == "/" else "staff"
+    return "view" if path in ("/", "/connection") else "staff"
 
 
 Visitor = Depends(require_visitor)
@@ -112,6 +112,14 @@ async def visitors(request: Request, parts: PartsDep) -> Response:
 async def system(request: Request) -> Response:
     """How the server is, and what to do where something is wrong."""
     return _page(request, "system.html")
+
+
+@router.get("/connection", dependencies=[Visitor])
+async def connection(request: Request, parts: PartsDep) -> Response:
+    """Test my connection."""
+    caller: Caller = request.state.caller
+    cameras = [camera for camera in parts.cameras.all() if caller.may("view", camera.id)]
+    return _page(request, "connection.html", cameras=cameras)
 
 
 @router.get("/calibration", dependencies=[Visitor])
