@@ -161,6 +161,20 @@ async def test_where_udp_is_blocked_jpeg_goes_on_and_says_so(browsing: Browsing)
         await expect(page.locator(".badge").first).to_have_text(words, timeout=20_000)
 
 
+@pytest.mark.parametrize("script", ["", NO_MEDIA])
+async def test_the_connection_page_names_the_step_that_fails(browsing: Browsing, script: str) -> None:
+    async with browsing(script) as (running, page), filming_colour(running.parts.cameras.get("1"), RED):
+        await page.goto("/connection")
+        await page.get_by_role("button", name="Start").press("Enter")
+        failed = page.locator("#steps li[data-outcome=failed]")
+        verdict = "Something failed: see what to do above." if script else "Everything works."
+        await expect(page.locator("#verdict")).to_have_text(verdict, timeout=30_000)
+        assert await failed.locator("h3").all_inner_texts() == (["Media"] if script else [])
+        if script:
+            await expect(failed.locator(".todo")).to_contain_text(re.compile("Open UDP [0-9]+ of the server"))
+        await until(lambda: running.parts.sessions.counts()["viewer"] == 0, 10, "the page's own sessions are gone")
+
+
 async def test_a_second_connection_waits_as_long_as_the_server_asks(browsing: Browsing) -> None:
     async with browsing(FREEZABLE) as (running, page), filming_colour(running.parts.cameras.get("1"), RED):
         await open_player(page)
