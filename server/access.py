@@ -171,7 +171,7 @@ class Access:
             return False
         kind = caller.credential.partition(":")[0]
         if kind in ("token", "sign-in"):
-            current = self._known.current(caller.credential)
+            current = self._known.callers.get(caller.credential)
             return current is not None and current.may(right, camera_id)
         if kind == "":
             return self.view_is_open if right != "publish" else self.publish_is_open
@@ -239,6 +239,11 @@ def bearer(authorization: str | None) -> str:
 def client_address(scope: Mapping[str, Any]) -> str:
     """The address a request comes from; behind a trusted proxy, the one that the proxy names."""
     return (scope.get("client") or ("", 0))[0]
+
+
+def signature(caller: Caller, scope: Mapping[str, Any]) -> str:
+    """How the audit calls a caller: by name, and where there is none, by address."""
+    return caller.name if caller.credential else f"{caller.name} ({client_address(scope)})"
 
 
 def is_local(scope: Mapping[str, Any]) -> bool:

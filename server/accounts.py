@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -35,10 +36,10 @@ class Credentials:
     tokens: Mapping[bytes, Caller] = field(default_factory=dict)
     passwords: Mapping[str, tuple[int, str]] = field(default_factory=dict)  #: the account's id, and the hash
 
-    def current(self, credential: str) -> Caller | None:
-        """Who a credential stands for now; None when it is gone."""
-        known = (*self.sign_ins.values(), *self.tokens.values())
-        return next((caller for caller in known if caller.credential == credential), None)
+    @cached_property
+    def callers(self) -> Mapping[str, Caller]:
+        """Who each credential stands for now; what is gone is not there."""
+        return {caller.credential: caller for caller in (*self.sign_ins.values(), *self.tokens.values())}
 
     def has(self, right: str) -> bool:
         """Whether any token is good for it."""

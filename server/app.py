@@ -73,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         ConfigError: a setting cannot be put into force, such as a language that is not there.
     """
     parts, rollcall = _make_parts(settings)
-    legacy = LegacyStream(settings, parts.metrics, parts.events, parts.access, parts.cameras)
+    legacy = LegacyStream(settings, parts.metrics, parts.events, parts.access, parts.audit, parts.cameras)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

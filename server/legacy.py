@@ -19,8 +19,9 @@ from urllib.parse import urlsplit
 
 import socketio
 
-from .access import Access, bearer, client_address
-from .callers import Caller
+from .access import Access, bearer, client_address, signature
+from .audit import AuditStore
+from .callers import Caller, acting
 from .config import Settings
 from .events import TYPES, AttendanceMarked, AttendanceRemoved, CameraChanged, Detections, EventBus, Face
 from .events import message as event_message
@@ -45,8 +46,15 @@ class LegacyStream:
     """
 
     def __init__(
-        self, settings: Settings, metrics: Metrics, events: EventBus, access: Access, cameras: TappedCameras
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        events: EventBus,
+        access: Access,
+        audit: AuditStore,
+        cameras: TappedCameras,
     ) -> None:
+        self._audit = audit
         self._events = events
         self._access = access
         self._feeds = JpegFeeds(cameras, metrics, settings.jpeg_every, settings.jpeg_quality)
@@ -91,6 +99,9 @@ class LegacyStream:
         caller = self._caller(environ, wishes.get("token"))
         if caller is None or not caller.may("view", camera_id):
             raise socketio.exceptions.ConnectionRefusedError("Sign-in needed", {"reason": "denied"})
+        acting.set(signature(caller, environ["asgi.scope"]))
+        what = "Every camera" if camera_id is None else f"Camera {camera_id}"
+        self._audit.later("watched", f"{what} was watched.", once=True)
         connection = self._server.eio.sockets[self._server.manager.eio_sid_from_sid(sid, NAMESPACE)]
         serving = self._serve(sid, camera_id, connection.queue.empty, caller)
         self._clients[sid] = self._spawn(serving, f"jpeg-client-{sid}")

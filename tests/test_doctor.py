@@ -102,8 +102,8 @@ async def test_each_fault_on_the_way_is_named(network: None, tmp_path: Path, mon
         async with filming(server):
             well = await examined(server)
             assert well.is_well, well.steps
-            assert [step.name for step in well.steps][-2:] == ["Picture", "Relay (TURN)"]
-            assert "a second" in well.steps[-2].words
+            assert [step.name for step in well.steps][-3:] == ["Picture", "Relays", "Relay (TURN)"]
+            assert "a second" in well.steps[-3].words
             unknown = only_fault(await examined(server, camera="9"))
             assert "no camera 9" in unknown.words
             drop("meta l4proto udp")
@@ -138,6 +138,20 @@ async def test_another_program_and_an_unknown_name_are_named() -> None:
     report = Report()
     await examine(report, Target("http://school.invalid:8080", "", "1"))
     assert only_fault(report).name == "Name"
+
+
+async def test_a_connection_that_breaks_off_is_a_fault_like_others() -> None:
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/healthz" in await reader.readuntil(b"\r\n\r\n"):
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{"status":"ok"}')
+            await writer.drain()
+        writer.close()
+
+    falling = await asyncio.start_server(once, "127.0.0.1", 0)
+    async with falling:
+        report = Report()
+        await examine(report, Target(f"http://127.0.0.1:{falling.sockets[0].getsockname()[1]}", "", "1"))
+        assert "broke off" in only_fault(report).words
 
 
 async def test_a_wrong_address_is_told_from_a_firewall(

@@ -32,6 +32,7 @@ from websockets.exceptions import InvalidStatus
 from server import jpeg
 from server.access import COOKIE, GUESSES, Access, view_cookie
 from server.accounts import Accounts
+from server.audit import AuditStore
 from server.camera import FrameTap
 from server.config import Settings
 from server.database import Database
@@ -111,7 +112,7 @@ async def serving(settings: Settings | None = None, photo: Rgb | None = None) ->
     folder = TemporaryDirectory(prefix="surveillx-")
     database = Database(f"sqlite:///{folder.name}/surveillx.db")
     access = Access(settings, Accounts(database))
-    stream = LegacyStream(settings, metrics, events, access, cameras)
+    stream = LegacyStream(settings, metrics, events, access, AuditStore(database), cameras)
     app = Starlette(routes=[Mount("/socket.io", stream.asgi)])
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="off"))

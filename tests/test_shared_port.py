@@ -73,6 +73,14 @@ async def test_all_sessions_have_one_port(tmp_path: Path, address: str) -> None:
         await until(lambda: seen.frames > so_far + 5, 10, "one that leaves takes nobody with it")
 
 
+async def test_behind_a_nat_the_public_address_has_the_same_port(tmp_path: Path) -> None:
+    async with live(tmp_path, public_address="203.0.113.5") as server, AsyncExitStack() as stack:
+        clients = await opened(server, stack)
+        answer = clients[1].peer.remoteDescription.sdp
+        assert re.findall(r" (\S+) \d+ typ host", answer) == ["127.0.0.1", "203.0.113.5"]
+        assert len(ports(answer)) == 1
+
+
 async def test_a_range_and_the_systems_choice(tmp_path: Path) -> None:
     async with live(tmp_path / "a", media_ports="42100-42103") as server, AsyncExitStack() as stack:
         clients = await opened(server, stack, viewers=1)

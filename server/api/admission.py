@@ -6,24 +6,19 @@ taken in and thrown away. The routes ask again, and more exactly.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import suppress
-
 from fastapi import FastAPI
 from fastapi.requests import HTTPConnection
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..callers import allow
 from ..errors import SurveillxError
 from .auth import SAFE_METHODS, find_caller
 from .parts import parts
-from .problems import problem_of
+from .problems import answer_unread
 
 # Signing in and out has rules of its own; so has Socket.IO.
 FOR_EVERYBODY = ("/login", "/logout", "/socket.io/")
 FOR_STAFF = "/api/people"  # photos: the only large bodies
-LINGER_S = 2.0
 
 
 class Admission:
@@ -40,7 +35,7 @@ class Admission:
         try:
             await _admit(HTTPConnection(scope))
         except SurveillxError as error:
-            await _refuse(error, scope, receive, send)
+            await answer_unread(error, scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
@@ -56,24 +51,3 @@ async def _admit(connection: HTTPConnection) -> None:
         allow(caller, "staff")
     elif not caller.rights:
         allow(caller, "view")
-
-
-async def _refuse(error: SurveillxError, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer, then let the client send on for a moment and ignore it (RFC 9112 section 9.6).
-
-    Closed with bytes that nobody has read, TCP resets the connection: a client that sends before it reads would never
-    see the answer. One that waits to be asked for its body (100-continue) has not begun.
-    """
-
-    async def send_open(message: Message) -> None:
-        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
-
-    response = problem_of(error)
-    response.headers["Connection"] = "close"
-    await response(scope, receive, send_open)
-    if "expect" not in Headers(scope=scope):
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                while (await receive()).get("more_body", False):
-                    pass
-    await send({"type": "http.response.body", "body": b""})

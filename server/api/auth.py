@@ -20,7 +20,7 @@ from fastapi import APIRouter, Depends
 from fastapi.requests import HTTPConnection, Request
 from fastapi.responses import RedirectResponse, Response
 
-from ..access import COOKIE, DAY_S, bearer, client_address
+from ..access import COOKIE, DAY_S, bearer, client_address, signature
 from ..callers import Caller, Right, acting, allow
 from ..errors import BadRequest, Forbidden, SurveillxError, Unauthorized, UnsupportedMediaType
 from .embedding import authorization
@@ -56,7 +56,7 @@ async def find_caller(connection: HTTPConnection, parts: PartsDep) -> Caller:
         caller = parts.access.anyone(connection.scope)
         if caller.rights and connection.headers.get("origin") not in parts.settings.allowed_origins:
             _require_same_origin(connection, is_needed=False)
-    acting.set(_signature(connection, caller))
+    acting.set(signature(caller, connection.scope))
     return caller
 
 
@@ -115,7 +115,7 @@ async def logout(request: Request, parts: PartsDep) -> Response:
     fields = await _fields(request) if await request.body() else {}
     caller = parts.access.by_cookie(request.cookies)
     if caller is not None:
-        acting.set(_signature(request, caller))
+        acting.set(signature(caller, request.scope))
         everywhere = bool(fields.get("everywhere"))
         await parts.access.sign_out(request.cookies.get(COOKIE, ""), everywhere=everywhere)
         parts.audit.later("signed_out", "Signed out everywhere." if everywhere else "Signed out.")
@@ -135,7 +135,7 @@ def same_site_path(target: str) -> str:
 def _signed_in(request: Request, parts: Parts, secret: str, target: str) -> Response:
     caller = parts.access.by_cookie({COOKIE: secret})
     if caller is not None:
-        acting.set(_signature(request, caller))
+        acting.set(signature(caller, request.scope))
         parts.audit.later("signed_in", "Signed in.")
     response = _done(request, target)
     response.set_cookie(
@@ -168,11 +168,6 @@ def _require_patience(connection: HTTPConnection, parts: Parts) -> None:
             "Too many wrong tokens or passwords came from this address. Wait a minute, then try again.",
             headers={"Retry-After": str(math.ceil(wait_s))},
         )
-
-
-def _signature(connection: HTTPConnection, caller: Caller) -> str:
-    """How the audit calls a caller: by name, and where there is none, by address."""
-    return caller.name if caller.credential else f"{caller.name} ({client_address(connection.scope)})"
 
 
 def _require_same_origin(connection: HTTPConnection, *, is_needed: bool) -> None:

@@ -95,6 +95,28 @@ def problem_of(error: SurveillxError) -> JSONResponse:
     )
 
 
+async def answer_unread(error: SurveillxError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request whose body is not wanted, and let the client send on for a moment (RFC 9112 section 9.6).
+
+    Closed with bytes that nobody has read, TCP resets the connection: a client that sends before it reads would never
+    see the answer. One that waits to be asked for its body (100-continue) has not begun.
+    """
+
+    async def send_open(message: Message) -> None:
+        """All of the answer but its end, with which the server closes the connection."""
+        await send({**message, "more_body": True} if message["type"] == "http.response.body" else message)
+
+    response = problem_of(error)
+    response.headers["Connection"] = "close"  # what is thrown away might be taken for another request
+    await response(scope, receive, send_open)
+    if "expect" not in Headers(scope=scope):
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while (await receive()).get("more_body", False):
+                    pass
+    await send({"type": "http.response.body", "body": b""})
+
+
 class LimitBody:
     """ASGI middleware: answers 413 to a body over its path's limit, and 408 to one that hardly comes.
 
@@ -176,31 +198,8 @@ class _CountedBody:
         if self._refused or self._response_started:
             return error
         self._refused = True
-        # The rest of the body is thrown away, so the connection cannot be used for another request.
-        response = problem_of(error)
-        response.headers["Connection"] = "close"
-        await response(self._scope, self._receive, self._send_open)
-        await self._linger()
-        await self._send({"type": "http.response.body", "body": b""})
+        await answer_unread(error, self._scope, self._receive, self._send)
         return error
-
-    async def _send_open(self, message: Message) -> None:
-        """Send all of an answer but its end, with which the server closes the connection."""
-        is_body = message["type"] == "http.response.body"
-        await self._send({**message, "more_body": True} if is_body else message)
-
-    async def _linger(self) -> None:
-        """Let the client send on for a moment and ignore it (RFC 9112 section 9.6).
-
-        Closed with bytes that nobody has read, TCP resets the connection: a client that sends before it reads would
-        never see the answer. One that waits to be asked for its body (100-continue) has not begun.
-        """
-        if "expect" in Headers(scope=self._scope):
-            return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LINGER_S):
-                while (await self._receive()).get("more_body", False):
-                    pass
 
     def _too_large(self) -> TooLarge:
         return TooLarge(f"This is larger than the {_size(self._limit)} that this address takes.")

@@ -68,6 +68,7 @@ async def snapshot(camera_id: str, parts: PartsDep, caller: CallerDep) -> Respon
     camera = parts.cameras.get(camera_id)
     allow(caller, "view", camera.id)
     jpeg = await parts.snapshots.take(camera)
+    parts.audit.later("watched", f"Camera {camera.id} was watched.", once=True)
     return Response(jpeg, media_type="image/jpeg", headers={"Cache-Control": "no-store"})
 
 

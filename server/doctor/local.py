@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import tempfile
+from contextlib import closing
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..config import Settings
-from ..database import open_database
+from ..dialects import open_engine
 from ..errors import ConfigError
+from ..migrations import is_current
 from ..serving import require_credentials
 from .steps import Failed, Report, Timed
+
+ANSWER_WITHIN_S = 5.0
 
 
 def examine_settings(report: Report, settings: Settings) -> str:
     """Note what is wrong; returns the address of the server that runs here already, or nothing."""
+    current = False
     with Timed(report, "Data folder") as step:
-        _require_database(settings)
-        step.words = f"{settings.data} can be written, and the database answers"
+        current = _require_database(settings)
+        state = "the database answers" if current else "the first start brings the database up to date"
+        step.words = f"{settings.data} can be written; {state}"
     with Timed(report, "Credentials") as step:
-        _require_credentials(settings)
+        _require_credentials(settings, has_tables=current)
         step.words = _who_may(settings)
     with Timed(report, "TCP port") as step:
         running = _is_taken(settings)
@@ -30,17 +39,30 @@ def examine_settings(report: Report, settings: Settings) -> str:
     return f"http://{_reached_at(settings)}:{settings.port}" if running else ""
 
 
-def _require_database(settings: Settings) -> None:
+def _require_database(settings: Settings) -> bool:
+    """Whether the tables are this program's; nothing is changed, for an older server may be running with them."""
     try:
-        open_database(settings).close()
-    except (ConfigError, OSError) as error:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=settings.data):
+            pass
+        if not settings.database_url and not (settings.data / "surveillx.db").exists():
+            return False
+        engine = open_engine(settings.resolved_database_url, ANSWER_WITHIN_S)
+        with closing(engine.connect()) as connection:
+            current = is_current(connection)
+        engine.dispose()
+    except (ConfigError, OSError, SQLAlchemyError) as error:
         words = error.detail if isinstance(error, ConfigError) else str(error)
         raise Failed(words, "Name another folder with --data, or give this user the right to write there.") from error
+    return current
 
 
-def _require_credentials(settings: Settings) -> None:
+def _require_credentials(settings: Settings, *, has_tables: bool) -> None:
     try:
-        require_credentials(settings)
+        if has_tables or settings.is_loopback or settings.insecure:
+            require_credentials(settings)
+        elif not (settings.view_token and settings.publish_token):
+            raise ConfigError("Nobody could sign in or publish: there is no account and no token yet.")
     except ConfigError as error:
         raise Failed(error.detail, "docs/access.md shows accounts and tokens.") from error
 

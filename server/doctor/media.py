@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -13,6 +14,7 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import SessionDescription
 
+from .asking import ask, detail
 from .steps import Failed
 
 CONNECT_WITHIN_S = 8.0
@@ -42,7 +44,8 @@ class Media:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._session_id:
-            await self._http.delete(f"/webrtc/sessions/{self._session_id}")
+            with suppress(Failed):  # the server ends it by itself
+                await ask(self._http, "DELETE", f"/webrtc/sessions/{self._session_id}")
         await self._peer.close()
 
     async def negotiate(self) -> None:
@@ -54,10 +57,10 @@ class Media:
         self._peer.addTransceiver("video", "recvonly")
         await self._peer.setLocalDescription(await self._peer.createOffer())
         offer = {"sdp": self._peer.localDescription.sdp, "type": "offer", "camera_id": self._camera_id}
-        response = await self._http.post("/webrtc/viewer", json=offer)
-        content = response.json()
+        response = await ask(self._http, "POST", "/webrtc/viewer", json=offer)
         if response.is_error:
-            raise Failed(str(content.get("detail", response.reason_phrase)), "Do what it says, then try again.")
+            raise Failed(detail(response), "Do what it says, then try again.")
+        content = response.json()
         self._session_id = content["session_id"]
         self._answered_at = time.monotonic()
         media = SessionDescription.parse(content["sdp"]).media

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from .asking import ask, detail
 from .media import Media
 from .relays import require_relay
 from .steps import Failed, Report, Timed
@@ -90,13 +91,25 @@ async def _examine_media(report: Report, target: Target, http: httpx.AsyncClient
 
 
 async def _examine_relays(report: Report, http: httpx.AsyncClient) -> None:
-    servers = (await http.get("/api/ice-servers")).json()
+    with Timed(report, "Relays") as asking:
+        servers = await _relays(http)
+        asking.words = f"the server names {sum(len(server['urls']) for server in servers)}"
+    if not asking.is_ok:
+        return
     if not servers:
         report.skip("Relay (TURN)", "none is set up; only networks that block UDP need one (docs/network.md)")
     for server in servers:
         for url in server["urls"]:
             with Timed(report, f"Relay {url}") as step:
                 step.words = await require_relay(url, server["username"], server["credential"])
+
+
+async def _relays(http: httpx.AsyncClient) -> list[dict[str, Any]]:
+    answer = await ask(http, "GET", "/api/ice-servers")
+    if answer.is_error:
+        raise Failed(f"The server does not tell its relays: {detail(answer)}", "Do what it says, then try again.")
+    found: list[dict[str, Any]] = answer.json()
+    return found
 
 
 async def _resolve(target: Target) -> set[str]:
@@ -144,7 +157,7 @@ async def _require_server(http: httpx.AsyncClient) -> str:
             "Another program answers there.",
             "Name the port of SurveillX (8080 unless --port says otherwise); a proxy must pass everything on to it.",
         )
-    ready = await http.get("/readyz")
+    ready = await ask(http, "GET", "/readyz")
     if ready.status_code != HTTPStatus.OK:
         raise Failed("It runs, but its database does not answer.", "Free the disk, or start the database again.")
     recognition = ready.json().get("recognition", "")
@@ -152,7 +165,7 @@ async def _require_server(http: httpx.AsyncClient) -> str:
 
 
 async def _cameras(http: httpx.AsyncClient) -> list[dict[str, Any]]:
-    answer = await http.get("/api/cameras")
+    answer = await ask(http, "GET", "/api/cameras")
     if answer.status_code == HTTPStatus.OK:
         found: list[dict[str, Any]] = answer.json()
         return found
@@ -168,7 +181,7 @@ async def _cameras(http: httpx.AsyncClient) -> list[dict[str, Any]]:
             "Use one of scope view: `surveillx token add NAME --scope view`.",
         )
     else:
-        words, todo = f"It answers {answer.status_code}: {_detail(answer)}", "Do what it says, then try again."
+        words, todo = f"It answers {answer.status_code}: {detail(answer)}", "Do what it says, then try again."
     raise Failed(words, todo)
 
 
@@ -186,10 +199,3 @@ def _camera(cameras: list[dict[str, Any]], camera_id: str) -> str:
             "Start `surveillx publish` on the camera's PC; its own output says what keeps it from sending.",
         )
     return f"online, {found['width']}x{found['height']} at {found['fps']:.0f} fps"
-
-
-def _detail(answer: httpx.Response) -> str:
-    try:
-        return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
-        return answer.reason_phrase
