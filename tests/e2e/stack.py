@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +67,16 @@ class Program:
             self.process.wait()
 
 
+@cache
+def enrolled() -> Path:
+    """A data folder in which the command line enrolled the sample person; made once, to be copied."""
+    folder = Path(tempfile.mkdtemp(prefix="surveillx-enrolled-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    command = [sys.executable, "-m", "server.cli", "enroll", PERSON_NAME, str(PHOTO), "--data", str(folder)]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    return folder
+
+
 class Stack:
     """A server with the sample camera, over loopback, its one known person enrolled."""
 
@@ -85,8 +99,7 @@ class Stack:
         self._data = data
 
     def enroll(self) -> None:
-        command = [sys.executable, "-m", "server.cli", "enroll", PERSON_NAME, str(PHOTO), "--data", self._data]
-        subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+        shutil.copytree(enrolled(), self._data)
 
     def start(self, *, recognition: bool = True) -> None:
         self.server.start()
