@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ import pytest
 from PIL import Image
 
 from server import __version__
+from server.cli import main
 
 from .disks import small_disk
 from .faces import astronaut, six_people
@@ -188,25 +190,27 @@ def test_enrolling_and_its_refusals(tmp_path: Path) -> None:
         assert "Traceback" not in refused.stderr
 
 
-def test_accounts_and_tokens_by_command(tmp_path: Path) -> None:
-    def surveillx(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "server.cli", *arguments, "--data", str(tmp_path)]
-        return subprocess.run(
-            command, check=False, cwd=REPOSITORY, input=typed, capture_output=True, text=True, timeout=60
-        )
+def test_accounts_and_tokens_by_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def surveillx(*arguments: str, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.stdin", StringIO(typed))
+        status = main([*arguments, "--data", str(tmp_path)])
+        said = capsys.readouterr()
+        return status, said.out, said.err
 
     made = surveillx("user", "add", "Ada", "--role", "viewer", "--camera", "1", typed="ten letters and more\n")
-    assert (made.returncode, made.stdout) == (0, "Ada may sign in now (viewer).\n")
-    short = surveillx("user", "add", "Bob", typed="short\n")
-    assert short.returncode == 1
-    assert "10 characters" in short.stderr
-    assert surveillx("user", "list").stdout == "Ada\tviewer\tcameras 1\n"
-    token = surveillx("token", "add", "PC 12", "--camera", "12", "--days", "7")
-    assert token.stdout.startswith("svx_")
-    assert "not shown again" in token.stderr
-    listed = surveillx("token", "list").stdout
+    assert made[:2] == (0, "Ada may sign in now (viewer).\n")
+    status, _, words = surveillx("user", "add", "Bob", typed="short\n")
+    assert status == 1
+    assert "10 characters" in words
+    assert surveillx("user", "list")[1] == "Ada\tviewer\tcameras 1\n"
+    _, token, words = surveillx("token", "add", "PC 12", "--camera", "12", "--days", "7")
+    assert token.startswith("svx_")
+    assert "not shown again" in words
+    listed = surveillx("token", "list")[1]
     assert listed.startswith("1\tPC 12\tpublish\tcameras 12\tuntil 20")
-    assert token.stdout.strip() not in listed
-    assert surveillx("token", "revoke", "1").stdout == "Token PC 12 is revoked.\n"
-    assert "no account" in surveillx("user", "remove", "Eve").stderr
-    assert surveillx("user", "remove", "ada").stdout == "ada is removed.\n"
+    assert token.strip() not in listed
+    assert surveillx("token", "revoke", "1")[1] == "Token PC 12 is revoked.\n"
+    assert "no account" in surveillx("user", "remove", "Eve")[2]
+    assert surveillx("user", "remove", "ada")[1] == "ada is removed.\n"
