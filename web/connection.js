@@ -29,7 +29,6 @@ class Fault extends Error {
 
 /** One viewer's connection, and what is known of it. */
 class Probe {
-  peer = new RTCPeerConnection();
   sessionId = "";
   /** Where the server takes media, as "address:port". @type {string[]} */
   offered = [];
@@ -184,6 +183,7 @@ function openEvents() {
     const socket = new WebSocket(url);
     const timer = setTimeout(() => socket.close(), WITHIN_MS);
     socket.onmessage = () => {
+      clearTimeout(timer);
       socket.onclose = null;
       socket.close();
       resolve(strings.connection("events_ok"));
