@@ -73,7 +73,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One running product for the tests of a module that leave it as they found it."""
     stack = Stack(tmp_path_factory.mktemp("stack"))
     try:
-        stack.enroll()
+        stack.take_person()
         stack.start()
         yield stack
     finally:

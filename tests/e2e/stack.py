@@ -72,9 +72,13 @@ def enrolled() -> Path:
     """A data folder in which the command line enrolled the sample person; made once, to be copied."""
     folder = Path(tempfile.mkdtemp(prefix="surveillx-enrolled-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    command = [sys.executable, "-m", "server.cli", "enroll", PERSON_NAME, str(PHOTO), "--data", str(folder)]
-    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
+    enroll_into(str(folder))
     return folder
+
+
+def enroll_into(data: str) -> None:
+    command = [sys.executable, "-m", "server.cli", "enroll", PERSON_NAME, str(PHOTO), "--data", data]
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
 
 
 class Stack:
@@ -98,8 +102,13 @@ class Stack:
         self.http = httpx.Client(base_url=self.url, timeout=10, headers=headers)
         self._data = data
 
-    def enroll(self) -> None:
+    def take_person(self) -> None:
+        """Begin with the sample person enrolled; before the server starts."""
         shutil.copytree(enrolled(), self._data)
+
+    def enroll(self) -> None:
+        """Enrol the sample person by the command line."""
+        enroll_into(self._data)
 
     def start(self, *, recognition: bool = True) -> None:
         self.server.start()

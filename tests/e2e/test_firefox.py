@@ -29,7 +29,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         pytest.skip("this machine has no address but loopback, over which Firefox sends no media")
     stack = Stack(tmp_path_factory.mktemp("firefox"), SURVEILLX_INTERFACES="")
     try:
-        stack.enroll()
+        stack.take_person()
         stack.start()
         yield stack
     finally:

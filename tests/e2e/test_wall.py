@@ -41,7 +41,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     stack = Stack(folder, SURVEILLX_CAMERAS=",".join(CAMERAS))
     others = [_publisher(stack, folder, camera_id) for camera_id in CAMERAS[1:]]
     try:
-        stack.enroll()
+        stack.take_person()
         stack.server.start()
         stack.wait_ready(recognition=True)
         for each in others:
