@@ -12,7 +12,7 @@ import time
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, get_args
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from .database import Database
 from .errors import Unavailable
 from .tables import AuditLine
 
-AuditAction = Literal[
+Deed = Literal[
     "person_added",
     "person_changed",
     "person_deleted",
@@ -34,6 +34,9 @@ AuditAction = Literal[
     "visitor_ignored",
     "visitor_deleted",
     "camera_named",
+]
+# For administrators: who came in, and who may.
+OfAccess = Literal[
     "account_added",
     "account_removed",
     "password_changed",
@@ -45,20 +48,7 @@ AuditAction = Literal[
     "published",
     "watched",
 ]
-
-# For administrators: who came in, and who may.
-OF_ACCESS: tuple[AuditAction, ...] = (
-    "account_added",
-    "account_removed",
-    "password_changed",
-    "token_added",
-    "token_revoked",
-    "signed_in",
-    "sign_in_refused",
-    "signed_out",
-    "published",
-    "watched",
-)
+AuditAction = Deed | OfAccess
 
 # A player that comes back after a break, or a page that is opened again, watches on: one line in this time.
 SAME_FOR_S = 600.0
@@ -163,7 +153,7 @@ class AuditStore:
 
 
 def _recent(session: Session, limit: int, *, of_access: bool) -> list[AuditRecord]:
-    chosen = select(AuditLine) if of_access else select(AuditLine).where(AuditLine.action.not_in(OF_ACCESS))
+    chosen = select(AuditLine) if of_access else select(AuditLine).where(AuditLine.action.not_in(get_args(OfAccess)))
     rows = session.scalars(chosen.order_by(AuditLine.id.desc()).limit(limit))
     return [AuditRecord(row.id, row.at, row.action, row.student_id, row.words, row.who) for row in rows]
 
